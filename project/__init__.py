@@ -1,0 +1,1 @@
+"""The finished form of everything that the notebooks build."""

@@ -1,0 +1,1 @@
+"""The application's database layer: its models and its session manager."""
