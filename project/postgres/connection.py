@@ -1,0 +1,85 @@
+"""Whether a DSN can be used, and one clear message where it can't."""
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+DRIVER = "postgresql+asyncpg"
+EXAMPLE_DSN = f"{DRIVER}://user:password@localhost:5432/database"
+CONNECT_SECONDS = 5
+
+
+class PostgresError(Exception):
+    """There is no usable PostgreSQL. The message says what is wrong and what to do."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Have Jupyter show the message alone: it is meant for the reader, not for a debugger."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+def check(dsn: str) -> None:
+    """Raise a PostgresError unless `dsn` uses asyncpg, names a database and answers soon.
+
+    The messages name the database, the host and the user, and never show a password.
+    """
+    try:
+        url = make_url(dsn)
+    except (ArgumentError, ValueError):
+        raise PostgresError(
+            f"POSTGRES_DSN is not a database URL. It should look like {EXAMPLE_DSN}"
+        ) from None
+    if url.drivername != DRIVER:
+        raise PostgresError(
+            f"POSTGRES_DSN starts with {url.drivername}://, but this project uses asyncpg."
+            f" Start it with {DRIVER}://"
+        )
+    if not url.database:
+        raise PostgresError(f"POSTGRES_DSN names no database. It should look like {EXAMPLE_DSN}")
+    try:
+        execute(url, "SELECT 1")
+    except Exception as error:  # the driver's own errors, OSError, TimeoutError and more
+        reason = first_line(error) or f"no answer within {CONNECT_SECONDS} seconds"
+        raise PostgresError(
+            f"POSTGRES_DSN names {describe(url)}, which can't be used: {reason}"
+        ) from None
+
+
+def describe(url: URL) -> str:
+    """Say which database a URL names, without its password."""
+    host = url.host or url.query.get("host", "localhost")
+    port = url.port or url.query.get("port", "5432")
+    return f"database {url.database!r} on host {host!r}, port {port}, as user {url.username!r}"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what the driver said, without SQLAlchemy's frame around it."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    return str(original).removeprefix(f"{type(original)}: ").split(">: ", 1)[-1].partition("\n")[0]
+
+
+def execute(url: URL, statement: str) -> None:
+    """Run one statement on a connection of its own, outside any transaction."""
+
+    async def connect_and_execute() -> None:
+        engine = create_async_engine(
+            url,
+            poolclass=NullPool,
+            isolation_level="AUTOCOMMIT",
+            connect_args={"timeout": CONNECT_SECONDS},
+        )
+        async with engine.connect() as connection:
+            await connection.exec_driver_sql(statement)
+
+    run_async(connect_and_execute())
+
+
+def run_async(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end, also where a loop is running already, as in Jupyter."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        thread.submit(asyncio.run, work).result()
