@@ -1,0 +1,46 @@
+"""Function level: migrate a database to head before each test, and to base after it.
+
+The database is made once for the session. Each test finds the tables new, and also runs every
+migration up and down: slow, thorough, and with little to go wrong.
+"""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+from alembic import command
+from alembic.config import Config
+
+from project.db.session_manager import DBSessionManager
+from project.testing import SHARED_FIXTURES
+from project.testing.database import create_database, drop_database
+from project.testing.migrations import point_at
+
+pytest_plugins = SHARED_FIXTURES
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def create_test_db(os_environ_patch: None) -> AsyncIterator[str]:
+    """Create the test database once, drop it at the end of the session; yield its DSN."""
+    dsn = os.environ["POSTGRES_DSN"]
+    await create_database(dsn)
+    yield dsn
+    await drop_database(dsn)
+
+
+@pytest.fixture
+def migrate_db(create_test_db: str, alembic_config: Config) -> Iterator[None]:
+    """Migrate to head before the test, and down to base after it."""
+    config = point_at(alembic_config, create_test_db)
+    command.upgrade(config, "head")
+    yield
+    command.downgrade(config, "base")
+
+
+@pytest_asyncio.fixture(loop_scope="function")
+async def db(create_test_db: str, migrate_db: None) -> AsyncIterator[DBSessionManager]:
+    """Yield a session manager on the test database; close it after the test."""
+    manager = DBSessionManager(create_test_db)
+    yield manager
+    await manager.close()

@@ -1,0 +1,68 @@
+"""Session level: migrate a database once for the session, and TRUNCATE its tables after each test.
+
+Each test finds the tables empty. The migrations run once, whatever the number of tests.
+"""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import MetaData
+
+from project.db.session_manager import DBSessionManager
+from project.testing import SHARED_FIXTURES
+from project.testing.database import create_database, drop_database
+from project.testing.migrations import point_at
+
+pytest_plugins = SHARED_FIXTURES
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def create_test_db(os_environ_patch: None) -> AsyncIterator[str]:
+    """Create the test database once, drop it at the end of the session; yield its DSN.
+
+    FORCE ends connections that a test has left open: one of them would keep the database.
+    """
+    dsn = os.environ["POSTGRES_DSN"]
+    await create_database(dsn)
+    yield dsn
+    await drop_database(dsn, force=True)
+
+
+@pytest.fixture(scope="session")
+def migrate_db(create_test_db: str, alembic_config: Config) -> Iterator[None]:
+    """Migrate to head once, and down to base at the end of the session."""
+    config = point_at(alembic_config, create_test_db)
+    command.upgrade(config, "head")
+    yield
+    command.downgrade(config, "base")
+
+
+@pytest_asyncio.fixture(loop_scope="function")
+async def db(
+    create_test_db: str, migrate_db: None, target_metadata: MetaData
+) -> AsyncIterator[DBSessionManager]:
+    """Yield a session manager on the test database; after the test, empty the tables, close it."""
+    manager = DBSessionManager(create_test_db)
+    yield manager
+    try:
+        await truncate_tables(manager, target_metadata)
+    finally:
+        await manager.close()
+
+
+async def truncate_tables(manager: DBSessionManager, metadata: MetaData) -> None:
+    """Empty every table of `metadata` in one statement.
+
+    Only the metadata's tables: `alembic_version` isn't one of them and keeps its row. CASCADE,
+    because a table that another refers to can't be emptied without it.
+    """
+    async with manager.asessionmaker() as session:
+        connection = await session.connection()
+        quote = connection.dialect.identifier_preparer.format_table
+        if tables := ", ".join(quote(table) for table in metadata.sorted_tables):
+            await connection.exec_driver_sql(f"TRUNCATE TABLE {tables} CASCADE")
+            await session.commit()
