@@ -1,0 +1,84 @@
+"""Tables of what a Recorder has recorded, for a notebook."""
+
+import html
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from tabulate import tabulate
+
+from project.timing.recorder import Recorder
+
+
+class Table:
+    """A table that a notebook shows as HTML and a terminal as text.
+
+    Args:
+        headers: the columns' names.
+        rows: the cells, shown as `str` has them.
+    """
+
+    def __init__(self, headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        self.headers = headers
+        self.rows = rows
+
+    def __str__(self) -> str:
+        return tabulate(self.rows, headers=self.headers, disable_numparse=True)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        headers = [html.escape(str(header)) for header in self.headers]
+        rows = [[html.escape(str(cell)) for cell in row] for row in self.rows]
+        return str(tabulate(rows, headers=headers, tablefmt="unsafehtml", disable_numparse=True))
+
+
+def milliseconds(seconds: float) -> str:
+    """Write a duration in seconds as milliseconds, to two digits or a whole number."""
+    value = seconds * 1000
+    return f"{value:.1f} ms" if value < 10 else f"{value:,.0f} ms"
+
+
+def lifetimes(recorder: Recorder) -> Table:
+    """Tabulate one session: how often each fixture was made, and what it cost each time.
+
+    The costs are medians over the fixture's lives.
+    """
+    rows = []
+    for name in dict.fromkeys(span.name for span in recorder.fixtures):
+        lives = [span for span in recorder.fixtures if span.name == name]
+        rows.append(
+            (
+                name,
+                lives[0].scope,
+                len(lives),
+                milliseconds(median(span.set_up for span in lives)),
+                milliseconds(median(span.tear_down for span in lives)),
+            )
+        )
+    return Table(["fixture", "scope", "made", "set-up", "tear-down"], rows)
+
+
+def costs(sessions: Mapping[str, Sequence[Recorder]]) -> Table:
+    """Tabulate what each system's fixtures cost, as medians over its recorded sessions."""
+    rows = []
+    for name, recorders in sessions.items():
+        last = recorders[-1]
+        rows.append(
+            (
+                name,
+                f"{len(last.migrations)} times",
+                milliseconds(median(r.per_session for r in recorders)),
+                milliseconds(median(r.per_test for r in recorders)),
+            )
+        )
+    tests = len(next(iter(sessions.values()))[-1].tests)
+    return Table(
+        [
+            "system",
+            f"Alembic ran, for {tests} tests",
+            "fixtures, per session",
+            "fixtures, per test",
+        ],
+        rows,
+    )
