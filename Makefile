@@ -1,0 +1,51 @@
+# make lab        open the notebooks in JupyterLab
+# make test       run all tests
+# make notebooks  execute every notebook, in place
+# make lint       check style and types
+# make lock       pin the newest versions that pyproject.toml admits
+# make clean      remove what make has made
+#
+# PYTHON=python3.12 chooses another interpreter. Nothing else is needed: PostgreSQL comes with
+# the packages.
+
+PYTHON ?= python3
+VENV ?= .venv
+
+BIN := $(VENV)/bin
+# Named for the interpreter, so that another one gets a new environment.
+READY := $(VENV)/ready-with-$(notdir $(PYTHON))
+FIRST := notebooks/00_start_here.ipynb
+
+.PHONY: lab test notebooks lint lock clean
+
+lab: $(READY)
+	$(BIN)/jupyter lab $(FIRST)
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+notebooks: $(READY)
+	$(BIN)/python tests/notebooks.py
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/codespell
+
+lock: $(READY)
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+		--upgrade --extra dev --python-version 3.11 --output-file requirements.txt pyproject.toml
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed; $(PYTHON) is `$(PYTHON) -V 2>&1`. Name another: make PYTHON=python3.12"; \
+		exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

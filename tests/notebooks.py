@@ -1,0 +1,118 @@
+"""Executes notebooks in fresh kernels, and normalises what is stored of their outputs.
+
+python tests/notebooks.py                     every notebook, in place
+python tests/notebooks.py notebooks/00*.ipynb these
+"""
+
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "notebooks"
+CELL_SECONDS = 300
+
+ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
+PYTEST_SECONDS = re.compile(
+    r"(\d+ (?:passed|failed|errors?|warnings?|deselected|skipped)) in \d+\.\d+s"
+)
+UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
+TIMESTAMP = re.compile(r"\b20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\.\d+")
+
+
+def all_notebooks() -> list[Path]:
+    return sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
+
+
+def execute(path: Path, environment: dict[str, str] | None = None) -> NotebookNode:
+    """Run every cell of a notebook in a fresh kernel; return it with its new outputs.
+
+    Raises nbclient's CellExecutionError if a cell fails that isn't tagged `raises-exception`.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_SECONDS,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        coalesce_streams=True,
+    )
+    client.execute(env=os.environ | (environment or {}))
+    return notebook
+
+
+def normalise(notebook: NotebookNode) -> NotebookNode:
+    """Take out what differs from run to run and from machine to machine, so that a diff speaks."""
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    clean = text_normaliser()
+    for number, cell in enumerate(notebook.cells, start=1):
+        cell.id = f"cell-{number:02}"
+        tags = cell.metadata.get("tags")
+        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        for output in cell.get("outputs", []):
+            for key in ("text", "evalue"):
+                if key in output:
+                    output[key] = clean(output[key])
+            if "traceback" in output:
+                output.traceback = [clean(line) for line in output.traceback]
+            for kind, data in output.get("data", {}).items():
+                if kind.startswith("text/"):
+                    output.data[kind] = clean(data)
+            if "metadata" in output:
+                output.metadata = nbformat.from_dict({})
+    count = 0
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            count += 1
+            cell.execution_count = count
+            for output in cell.outputs:
+                if "execution_count" in output:
+                    output.execution_count = count
+    return notebook
+
+
+def text_normaliser() -> Callable[[str], str]:
+    """Return a function that cleans a text; equal values stay equal over all texts given to it."""
+    seen: dict[str, str] = {}
+
+    def number(match: re.Match[str], form: str) -> str:
+        return seen.setdefault(match[0], form.format(len(seen) + 1))
+
+    def clean(text: str) -> str:
+        for path, name in ((ROOT, "."), (Path(tempfile.gettempdir()), "/tmp"), (Path.home(), "~")):
+            text = re.sub(rf"{re.escape(str(path))}(?=[/'\"\s]|$)", name, text)
+        text = ANSI_COLOUR.sub("", text)
+        text = ADDRESS.sub("0x…", text)
+        text = PYTEST_SECONDS.sub(r"\1", text)
+        text = UUID.sub(lambda m: number(m, "00000000-0000-4000-8000-{:012}"), text)
+        return TIMESTAMP.sub(lambda m: number(m, "2026-01-01 12:00:00.{:06}"), text)
+
+    return clean
+
+
+def main(arguments: list[str]) -> None:
+    paths = [Path(argument).resolve() for argument in arguments] or all_notebooks()
+    for path in paths:
+        print(f"{path.name} …", end=" ", flush=True)
+        start = time.perf_counter()
+        notebook = normalise(execute(path))
+        nbformat.write(notebook, path)
+        print(f"{time.perf_counter() - start:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
