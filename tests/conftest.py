@@ -1,9 +1,41 @@
 """The project's own tests run as a reader's do: under an isolation strategy, as a plugin."""
 
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+
+from tests.servers import database, password_server
 
 pytest_plugins = ["project.testing.session_level"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "error")
+
+
+@pytest.fixture
+def original_dsn(os_environ_patch: None, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A new database to be some run's original, on the server of this run."""
+    name = f"original_of_{request.node.originalname}"[:50]
+    with database(os.environ["POSTGRES_DSN_ORIGINAL"], name) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users can enter: where root runs the tests, the server's user must."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def password_dsn() -> Iterator[str]:
+    """The DSN of a superuser on a server over TCP with a password."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with password_server(Path(folder)) as dsn:
+            yield dsn

@@ -1,9 +1,12 @@
 """Executes notebooks in fresh kernels, and normalises what is stored of their outputs.
 
-python tests/notebooks.py                     every notebook, in place
-python tests/notebooks.py notebooks/00*.ipynb these
+python tests/notebooks.py                      every notebook, in place
+python tests/notebooks.py notebooks/00*.ipynb  these
+
+README's picture is the first one of notebook 00, and is written with it.
 """
 
+import base64
 import os
 import re
 import sys
@@ -15,16 +18,18 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "notebooks"
+README_PICTURE = FOLDER / "00_start_here.png"
 CELL_SECONDS = 300
 
 ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
-PYTEST_SECONDS = re.compile(
-    r"(\d+ (?:passed|failed|errors?|warnings?|deselected|skipped)) in \d+\.\d+s"
-)
+IPYTEST_MODULE = re.compile(r"\bt_[0-9a-f]{32}\b")
+OUTCOMES = "passed|failed|errors?|warnings?|deselected|skipped"
+PYTEST_SECONDS = re.compile(rf"(\d+ (?:{OUTCOMES})) in \d+\.\d+s")
 UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 TIMESTAMP = re.compile(r"\b20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\.\d+")
 
@@ -33,20 +38,25 @@ def all_notebooks() -> list[Path]:
     return sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
 
 
-def execute(path: Path, environment: dict[str, str] | None = None) -> NotebookNode:
-    """Run every cell of a notebook in a fresh kernel; return it with its new outputs.
+def execute(
+    notebook: NotebookNode, folder: Path, environment: dict[str, str] | None = None
+) -> NotebookNode:
+    """Run every cell of a notebook in a fresh kernel that works in `folder`; return it.
 
     Raises nbclient's CellExecutionError if a cell fails that isn't tagged `raises-exception`.
     """
-    notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(
-        notebook,
-        timeout=CELL_SECONDS,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(path.parent)}},
-        coalesce_streams=True,
-    )
-    client.execute(env=os.environ | (environment or {}))
+    with tempfile.TemporaryDirectory() as private:
+        # Sockets in a private folder: on TCP other users of the machine could listen in.
+        sockets = {"transport": "ipc", "ip": str(Path(private, "kernel"))}
+        client = NotebookClient(
+            notebook,
+            kernel_name="python3",
+            timeout=CELL_SECONDS,
+            resources={"metadata": {"path": str(folder)}},
+            coalesce_streams=True,
+            config=Config({"AsyncKernelManager": sockets}),
+        )
+        client.execute(env=os.environ | (environment or {}))
     return notebook
 
 
@@ -97,6 +107,7 @@ def text_normaliser() -> Callable[[str], str]:
             text = re.sub(rf"{re.escape(str(path))}(?=[/'\"\s]|$)", name, text)
         text = ANSI_COLOUR.sub("", text)
         text = ADDRESS.sub("0x…", text)
+        text = IPYTEST_MODULE.sub("t_…", text)
         text = PYTEST_SECONDS.sub(r"\1", text)
         text = UUID.sub(lambda m: number(m, "00000000-0000-4000-8000-{:012}"), text)
         return TIMESTAMP.sub(lambda m: number(m, "2026-01-01 12:00:00.{:06}"), text)
@@ -104,13 +115,21 @@ def text_normaliser() -> Callable[[str], str]:
     return clean
 
 
+def first_picture(notebook: NotebookNode) -> bytes:
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    pictures = [o.data["image/png"] for o in outputs if "image/png" in o.get("data", {})]
+    return base64.b64decode(pictures[0])
+
+
 def main(arguments: list[str]) -> None:
     paths = [Path(argument).resolve() for argument in arguments] or all_notebooks()
     for path in paths:
         print(f"{path.name} …", end=" ", flush=True)
         start = time.perf_counter()
-        notebook = normalise(execute(path))
+        notebook = normalise(execute(nbformat.read(path, as_version=4), path.parent))
         nbformat.write(notebook, path)
+        if path.stem == README_PICTURE.stem:
+            README_PICTURE.write_bytes(first_picture(notebook))
         print(f"{time.perf_counter() - start:.1f} s", flush=True)
 
 

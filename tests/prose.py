@@ -1,0 +1,84 @@
+"""Checks the notebooks' and the README's prose: links, words to avoid, words for each picture.
+
+python tests/prose.py     prints what is wrong, a line each; exits 1 if anything is
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).resolve().parents[1]
+FORBIDDEN = re.compile(
+    r"\b(simply|just|obviously|of course|easily|trivial(?:ly)?)\b|!(?=\s|$)", re.I
+)
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+IMAGE = re.compile(r"!\[([^\]]*)\]\([^)]+\)")
+CODE = re.compile(r"```.*?```|`[^`]*`", re.S)
+
+
+def headings(text: str) -> set[str]:
+    """The anchors of a Markdown text's headings, as JupyterLab and code hosts make them."""
+    titles = re.findall(r"^#+ (.+)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", t).strip().replace(" ", "-").lower() for t in titles} | {
+        t.strip().replace(" ", "-") for t in titles
+    }
+
+
+def text_of(path: Path) -> str:
+    """A notebook's text cells, or a Markdown file's text."""
+    if path.suffix != ".ipynb":
+        return path.read_text()
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def check_text(path: Path, text: str) -> Iterator[str]:
+    """Yield what is wrong with a text: words to avoid, links to nowhere, images without words."""
+    prose = CODE.sub("`…`", text)
+    for match in FORBIDDEN.finditer(prose):
+        yield f"avoid {match[0]!r}: …{prose[max(0, match.start() - 30) : match.end() + 30]!r}…"
+    for target in LINK.findall(CODE.sub("`…`", text)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        linked = (path.parent / file).resolve() if file else path
+        if not linked.exists():
+            yield f"a link to nowhere: {target}"
+        elif anchor and anchor not in headings(text_of(linked)):
+            yield f"a link to a heading that isn't there: {target}"
+    for words in IMAGE.findall(text):
+        if not words.strip():
+            yield "an image without a text in its place"
+
+
+def check_pictures(path: Path) -> Iterator[str]:
+    """Yield each picture that no table follows within three cells or precedes by two."""
+    cells = nbformat.read(path, as_version=4).cells
+    kinds = [
+        {kind for output in cell.get("outputs", []) for kind in output.get("data", {})}
+        for cell in cells
+    ]
+    for number, found in enumerate(kinds):
+        near = kinds[max(0, number - 3) : number + 4]
+        if "image/png" in found and not any("text/html" in other for other in near):
+            yield f"cell {number + 1}: a picture without a table that says the same"
+
+
+def main() -> int:
+    """Check every text; return the number of texts in which something is wrong."""
+    wrong = 0
+    for path in [ROOT / "README.md", *sorted((ROOT / "notebooks").glob("*.ipynb"))]:
+        found = list(check_text(path, text_of(path)))
+        if path.suffix == ".ipynb":
+            found += check_pictures(path)
+        for line in found:
+            print(f"{path.relative_to(ROOT)}: {line}")
+        wrong += bool(found)
+    return wrong
+
+
+if __name__ == "__main__":
+    sys.exit(min(main(), 1))

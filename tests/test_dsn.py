@@ -1,0 +1,148 @@
+"""POSTGRES_DSN: what is wrong with it is said in one line, and a password never."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url
+
+from project import postgres
+from project.postgres.connection import PostgresError
+from tests.servers import PASSWORD, databases, query, quote
+
+SECRET = "n0t-to-be-seen"  # a password that must never be shown
+TESTS = Path(__file__).parent / "test_records.py"
+
+
+def with_url(**parts: object) -> Callable[[str], str]:
+    return lambda dsn: make_url(dsn).set(**parts).render_as_string(hide_password=False)  # type: ignore[arg-type]
+
+
+BAD = {
+    "no URL": (lambda _: SECRET, "is not a database URL"),
+    "no port": (lambda _: f"postgresql+asyncpg://u:{SECRET}@h:port/db", "is not a database URL"),
+    "another driver": (with_url(drivername="postgresql+psycopg", password=SECRET), "asyncpg"),
+    "no driver": (with_url(drivername="postgresql", password=SECRET), r"postgresql\+asyncpg://"),
+    "another kind": (lambda _: f"https://u:{SECRET}@h/db", r"postgresql\+asyncpg://"),
+    "no database": (with_url(database="", password=SECRET), "names no database"),
+    "wrong password": (with_url(password=SECRET), "password authentication failed"),
+    "no such role": (with_url(username="nonesuch", password=SECRET), "authentication failed"),
+    "no such database": (with_url(database="nonesuch"), '"nonesuch" does not exist'),
+    "server down": (with_url(port=1, password=SECRET), "host '127.0.0.1', port 1"),
+    "no such host": (with_url(host="nonesuch.invalid", password=SECRET), "nonesuch.invalid"),
+    "no such socket": (
+        lambda _: f"postgresql+asyncpg://u:{SECRET}@/db?host=/nonesuch",
+        "host '/nonesuch'",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_dsn_gets_one_clear_line(
+    kind: str, password_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil, message = BAD[kind]
+    monkeypatch.setenv("POSTGRES_DSN", spoil(password_dsn))
+    with pytest.raises(PostgresError, match=message) as caught:
+        postgres.dsn()
+    said = str(caught.value)
+    assert "\n" not in said
+    assert SECRET not in said
+    assert PASSWORD not in said
+
+
+def test_a_good_dsn_is_used_as_given(password_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTGRES_DSN", password_dsn)
+    assert postgres.dsn() == password_dsn
+
+
+def run_pytest(dsn: str, strategy: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            f"project.testing.{strategy}",
+            "--noconftest",
+            TESTS,
+        ],
+        env=os.environ | {"POSTGRES_DSN": dsn},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("strategy", ["function_level", "session_level"])
+@pytest.mark.parametrize("kind", ["another driver", "wrong password", "server down"])
+def test_a_test_run_on_a_bad_dsn_ends_with_one_line(
+    kind: str, strategy: str, password_dsn: str
+) -> None:
+    spoil, message = BAD[kind]
+    result = run_pytest(spoil(password_dsn), strategy)
+    output = result.stdout + result.stderr
+    assert result.returncode == pytest.ExitCode.USAGE_ERROR
+    assert sum(message.replace("\\", "") in line for line in output.splitlines()) == 1
+    assert "Traceback" not in output
+    assert "_ ERROR" not in output
+    assert SECRET not in output
+
+
+@pytest.mark.parametrize("strategy", ["function_level", "session_level"])
+def test_a_role_that_may_not_create_databases(strategy: str, password_dsn: str) -> None:
+    query(password_dsn, f"CREATE ROLE humble LOGIN PASSWORD '{SECRET}'")
+    try:
+        dsn = with_url(username="humble", password=SECRET)(password_dsn)
+        before = databases(password_dsn)
+        result = run_pytest(dsn, strategy)
+        assert result.returncode == pytest.ExitCode.USAGE_ERROR
+        assert "permission denied to create database" in result.stdout
+        assert "ALTER ROLE humble CREATEDB" in result.stdout
+        assert SECRET not in result.stdout + result.stderr
+        assert databases(password_dsn) == before
+    finally:
+        query(password_dsn, "DROP ROLE humble")
+
+
+AWKWARD = [
+    "per%cent",
+    "a%20b%2Fc",
+    "at@sign",
+    "sl/ash",
+    "col:on",
+    "with space",
+    "single'quote",
+    'double"quote',
+    "que?ry=1&x#y",
+    "plus+",
+    "back\\slash",
+    "Grün_naïve_日本",
+    "UPPER_lower",
+    "dollar$1",
+    "[brackets]",
+]
+
+
+@pytest.mark.parametrize(
+    ("awkward", "strategy"),
+    list(zip(AWKWARD, cycle(["function_level", "session_level"]), strict=False)),
+)
+def test_an_awkward_dsn_works_throughout(awkward: str, strategy: str, password_dsn: str) -> None:
+    """The role, its password and the database hold it; the role is no superuser."""
+    secret = awkward.replace("'", "''")
+    role, name = quote(f"role {awkward}"), quote(f"db {awkward}")
+    query(password_dsn, f"CREATE ROLE {role} LOGIN CREATEDB PASSWORD '{secret}'")
+    query(password_dsn, f"CREATE DATABASE {name} OWNER {role}")
+    try:
+        before = databases(password_dsn)
+        dsn = with_url(username=f"role {awkward}", password=awkward, database=f"db {awkward}")
+        result = run_pytest(dsn(password_dsn), strategy)
+        assert result.returncode == 0, result.stdout
+        assert "2 passed" in result.stdout
+        assert databases(password_dsn) == before
+    finally:
+        query(password_dsn, f"DROP DATABASE {name}", f"DROP ROLE {role}")

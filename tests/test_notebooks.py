@@ -1,0 +1,106 @@
+"""Every notebook runs, alone and on a database of its own, and leaves nothing behind."""
+
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient.exceptions import CellExecutionError
+
+from tests.notebooks import ROOT, all_notebooks, execute, normalise
+from tests.servers import databases, query
+
+NOTEBOOKS = all_notebooks()
+SET_UP = """\
+import os
+
+import ipytest
+import nest_asyncio
+
+from project import postgres
+
+os.environ["POSTGRES_DSN"] = postgres.dsn()
+nest_asyncio.apply()
+ipytest.autoconfig(run_in_thread=True, raise_on_error=True)
+%xmode Minimal"""
+
+# Appended to a notebook: which of its engines have a connection, after its last cell?
+OPEN_ENGINES = """\
+import gc
+from sqlalchemy.pool import Pool
+gc.collect()
+print(sum(p.checkedin() + p.checkedout() > 0 for p in gc.get_objects()
+          if isinstance(p, Pool) and hasattr(p, "checkedin")))"""
+
+
+def code_cells(path: Path) -> list[nbformat.NotebookNode]:
+    cells = nbformat.read(path, as_version=4).cells
+    return [cell for cell in cells if cell.cell_type == "code"]
+
+
+def files() -> set[str]:
+    """What git sees as changed or new in the notebooks' folder."""
+    command = ["git", "status", "--porcelain", "--untracked-files=all", "notebooks"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(result.stdout.splitlines())
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_runs_and_leaves_nothing_behind(path: Path, original_dsn: str, tmp_path: Path) -> None:
+    databases_before, files_before = databases(original_dsn), files()
+    tables = "SELECT schemaname, tablename FROM pg_tables ORDER BY 1, 2"
+    tables_before = query(original_dsn, tables)
+
+    # The notebook with one more cell, in the same folder: a kernel's working folder is its own.
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell(OPEN_ENGINES))
+    executed = execute(notebook, path.parent, {"POSTGRES_DSN": original_dsn})
+
+    assert executed.cells[-1].outputs[0].text.strip() == "0", "an engine is open"
+    assert databases(original_dsn) == databases_before
+    assert query(original_dsn, tables) == tables_before
+    assert files() == files_before
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_its_outputs_are_stored_and_normalised(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    counts = [cell.execution_count for cell in code_cells(path)]
+    assert counts == list(range(1, len(counts) + 1))
+    assert normalise(nbformat.read(path, as_version=4)) == notebook, "run `make notebooks`"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_its_outputs_are_short(path: Path) -> None:
+    for cell in code_cells(path):
+        text = "".join(o.get("text", "") + "\n".join(o.get("traceback", "")) for o in cell.outputs)
+        assert text.count("\n") < 45, cell.source
+        assert len(text) < 4000, cell.source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_opens_with_the_set_up_cell(path: Path) -> None:
+    assert code_cells(path)[0].source == SET_UP
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_fails_only_where_it_says_so(path: Path) -> None:
+    for cell in code_cells(path):
+        failed = any(output.output_type == "error" for output in cell.outputs)
+        assert failed == ("raises-exception" in cell.metadata.get("tags", [])), cell.source
+
+
+def test_a_cell_that_fails_is_an_error(original_dsn: str) -> None:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")])
+    with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
+        execute(notebook, ROOT, {"POSTGRES_DSN": original_dsn})
+
+
+def test_outputs_lose_what_differs_from_run_to_run() -> None:
+    text = (
+        f"{ROOT}/project took 0x7f12ab34cd56\n\x1b[32m2 passed\x1b[0m in 0.35s\n"
+        f"{Path.home()}/x 6f2f8a3e-8a0b-4d70-9d53-1f1f0b0c8f5e"
+    )
+    cell = nbformat.v4.new_code_cell("1", outputs=[nbformat.v4.new_output("stream", text=text)])
+    clean = normalise(nbformat.v4.new_notebook(cells=[cell])).cells[0].outputs[0].text
+    assert clean == "./project took 0x…\n2 passed\n~/x 00000000-0000-4000-8000-000000000001"
