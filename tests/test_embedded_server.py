@@ -162,17 +162,17 @@ def test_a_recycled_process_id_is_not_taken_for_the_server(folder: Path) -> None
         other.wait()
 
 
-@pytest.mark.parametrize("name", ["with space, comma and 'quotes' é", "long" * 40])
+@pytest.mark.parametrize("name", ["with space 'quotes' and é", "a, comma", "long" * 40])
 def test_an_awkward_folder(open_folder: Path, name: str) -> None:
     server = EmbeddedServer(open_folder / name)
     try:
         dsn = server.start()
         assert query(dsn, "SELECT 1") == [(1,)]
-        socket_folder = Path(str(query(dsn, "SHOW unix_socket_directories")[0][0]).strip('"'))
+        socket_folder = Path(query(dsn, "SHOW unix_socket_directories")[0][0])
         assert socket_folder.stat().st_mode & 0o077 == 0
     finally:
         assert server.stop()
-    if "long" in name:
+    if not socket_folder.is_relative_to(open_folder):
         assert not socket_folder.exists()
 
 

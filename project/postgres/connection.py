@@ -42,11 +42,10 @@ def check(dsn: str) -> None:
     if not url.database:
         raise PostgresError(f"POSTGRES_DSN names no database. It should look like {EXAMPLE_DSN}")
     try:
-        execute(url, "SELECT 1")
+        execute(url, "SELECT 1", CONNECT_SECONDS)
     except Exception as error:  # the driver's own errors, OSError, TimeoutError and more
-        reason = first_line(error) or f"no answer within {CONNECT_SECONDS} seconds"
         raise PostgresError(
-            f"POSTGRES_DSN names {describe(url)}, which can't be used: {reason}"
+            f"POSTGRES_DSN names {describe(url)}, which can't be used: {first_line(error)}"
         ) from None
 
 
@@ -59,19 +58,24 @@ def describe(url: URL) -> str:
 
 def first_line(error: BaseException) -> str:
     """Return the first line of what the driver said, without SQLAlchemy's frame around it."""
+    if isinstance(error, TimeoutError):
+        return "it doesn't answer in time"
     original = error.orig if isinstance(error, DBAPIError) else error
     return str(original).removeprefix(f"{type(original)}: ").split(">: ", 1)[-1].partition("\n")[0]
 
 
-def execute(url: URL, statement: str) -> None:
-    """Run one statement on a connection of its own, outside any transaction."""
+def execute(url: URL, statement: str, connect_seconds: float) -> None:
+    """Run one statement on a connection of its own, outside any transaction.
+
+    Raises TimeoutError after `connect_seconds` without a connection.
+    """
 
     async def connect_and_execute() -> None:
         engine = create_async_engine(
             url,
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",
-            connect_args={"timeout": CONNECT_SECONDS},
+            connect_args={"timeout": connect_seconds},
         )
         async with engine.connect() as connection:
             await connection.exec_driver_sql(statement)

@@ -105,11 +105,15 @@ class EmbeddedServer:
             self._launch()
         url = self._url()
         try:
-            execute(url, "SELECT 1")
+            execute(url, "SELECT 1", START_SECONDS)
         except Exception as error:
             if "does not exist" not in first_line(error):
-                raise self._error("The embedded PostgreSQL doesn't answer", error) from None
-            execute(url.set(database="postgres"), f"CREATE DATABASE {DATABASE}")
+                raise PostgresError(
+                    f"The embedded PostgreSQL runs, but can't be used: {first_line(error)}"
+                    f" (its files are in {self.run}). {WAY_OUT}"
+                ) from None
+            postgres = url.set(database="postgres")
+            execute(postgres, f"CREATE DATABASE {DATABASE}", START_SECONDS)
         return url.render_as_string(hide_password=False)
 
     def _initdb(self) -> None:
@@ -145,12 +149,11 @@ class EmbeddedServer:
         self.keep.unlink(missing_ok=True)
         self.log.unlink(missing_ok=True)
         socket_folder = self.run
-        if len(os.fsencode(self.run / ".s.PGSQL.5432")) > LONGEST_SOCKET_PATH:
+        too_long = len(os.fsencode(self.run / ".s.PGSQL.5432")) > LONGEST_SOCKET_PATH
+        if too_long or "," in str(self.run):  # a comma separates hosts in a DSN
             socket_folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # short, and private
             give_to_server_user(socket_folder)
-        # PostgreSQL reads a list of folders here: quotes keep a comma from dividing the path.
-        quoted = '"' + str(socket_folder).replace('"', '""') + '"'
-        options = shlex.join(["-p", "5432", "-h", "", "-k", quoted])
+        options = shlex.join(["-p", "5432", "-h", "", "-k", str(socket_folder)])
         self._tool(
             "pg_ctl",
             "start",
@@ -268,11 +271,11 @@ class EmbeddedServer:
             package = copy / package.name
         return package / TOOLS / "bin"
 
-    def _error(self, what: str, error: Exception, said: Path | None = None) -> PostgresError:
-        """Say what failed and what PostgreSQL gave as the reason."""
+    def _error(self, what: str, error: Exception, said: Path) -> PostgresError:
+        """Say which tool failed and what PostgreSQL gave as the reason."""
         lines = [first_line(error)]
         for file in (said, self.log):
-            if file is not None and file.exists():
+            if file.exists():
                 text = file.read_text(errors="replace")
                 lines += [line for line in text.splitlines() if line.strip()]
         reasons = [line for line in lines if "FATAL:" in line or "error:" in line] or lines
