@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from project.postgres import PostgresError
-from project.timing.compare import InvalidWorkloadError, compare, plugin
-from project.timing.plots import draw_costs
+from project.timing.compare import compare, plugin
+from project.timing.plots import draw_costs, draw_overview
 from project.timing.report import report
-from project.timing.workload import Workload
+from project.timing.workload import InvalidWorkloadError, Workload
 
 PROGRAM = "python -m project.timing"
+MOST_PANELS = 3  # of bars; more workloads go into one picture of dots
 FAILED, WRONG_ARGUMENTS, INTERRUPTED = 1, 2, 130
 
 
@@ -62,7 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
     if given.json:
         comparison.save(given.json)
     if given.plot:
-        draw_costs(comparison).savefig(given.plot, dpi=150)
+        draw = draw_costs if len(workloads) <= MOST_PANELS else draw_overview
+        draw(comparison).savefig(given.plot, dpi=150)
     return FAILED if any(session.error for session in comparison.sessions) else 0
 
 

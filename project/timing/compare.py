@@ -27,7 +27,7 @@ from tqdm import tqdm
 from project import postgres
 from project.postgres.connection import run_async
 from project.timing.results import Comparison, Cost, Session
-from project.timing.workload import CHECK, TESTS, Workload
+from project.timing.workload import CHECK, TESTS, InvalidWorkloadError, Workload
 
 STRATEGIES = "project.testing"
 CHECKED_UNDER = "session_level"
@@ -84,10 +84,6 @@ def compare(
     return Comparison(sessions, environment)
 
 
-class InvalidWorkloadError(Exception):
-    """A workload's migrations don't make its tables, or leave something behind."""
-
-
 def plugin(strategy: str) -> str:
     """Return the module that a strategy's name stands for.
 
@@ -96,7 +92,7 @@ def plugin(strategy: str) -> str:
     """
     module = strategy if "." in strategy else f"{STRATEGIES}.{strategy}"
     found = None
-    with suppress(ModuleNotFoundError, ValueError):
+    with suppress(ImportError, ValueError):
         found = importlib.util.find_spec(module)
     if found is None:
         raise ModuleNotFoundError(f"there is no strategy {strategy!r}: no module {module}")

@@ -152,6 +152,39 @@ def draw_costs(
     return figure
 
 
+def draw_overview(comparison: Comparison, title: str = "") -> Figure:
+    """Draw what a test costs under each strategy on every workload, on one logarithmic scale.
+
+    A dot is the median of the rounds; the line through it goes from the lowest to the highest.
+
+    Args:
+        comparison: what was measured.
+        title: what the picture shows. By default it names the cheapest strategy.
+    """
+    workloads = comparison.workloads
+    figure, axis = plt.subplots(figsize=(9, 1.6 + 0.35 * len(workloads)), layout="constrained")
+    for strategy, colour in zip(comparison.strategies, cycle(LINE_COLOURS), strict=False):
+        for lane, workload in enumerate(workloads):
+            if comparison.error(strategy, workload):
+                continue
+            spread = comparison.spread(strategy, workload)
+            ends = [spread.low * 1000, spread.high * 1000]
+            axis.plot(ends, [lane, lane], color=colour, linewidth=3, alpha=0.4)
+            axis.plot(spread.median * 1000, lane, "o", color=colour, label=strategy)
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter("{x:,g}")
+    axis.set_yticks(range(len(workloads)), [str(workload) for workload in workloads], fontsize=9)
+    axis.set_ylim(len(workloads) - 0.4, -0.6)
+    axis.set_xlabel("milliseconds per test, without the test itself (logarithmic)")
+    axis.grid(axis="x", alpha=0.3)
+    axis.spines[["top", "right", "left"]].set_visible(False)
+    axis.tick_params(left=False)
+    figure.suptitle(title or cheapest(comparison, workloads), fontsize=11, x=0.01, ha="left")
+    figure.legend(*legend(axis), loc="outside lower center", ncols=4, frameon=False)
+    plt.close(figure)
+    return figure
+
+
 def cheapest(comparison: Comparison, workloads: Sequence[Workload]) -> str:
     """Say which strategy costs least per test on each workload, if it is the same on all."""
     best = set()

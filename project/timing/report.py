@@ -220,7 +220,8 @@ def report(comparison: Comparison) -> str:
         ]
     for field in fields(Workload):
         if len(comparison.along(field.name)) > 1:
-            blocks.append(str(growth(comparison, field.name)))
+            by_tests = field.name == "tests"
+            blocks.append(str(lines(comparison) if by_tests else growth(comparison, field.name)))
     if any(session.bare_seconds for session in comparison.sessions):
         added = overhead(comparison)
         blocks.append(

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import correlation, linear_regression, median
+from statistics import linear_regression, median, variance
 from typing import Literal
 
 from project.timing.workload import Workload
@@ -288,10 +288,11 @@ class Comparison:
             raise ValueError(f"a line needs two values of {size} or more")
         xs, ys = zip(*(point for points in rounds.values() for point in points), strict=True)
         line = linear_regression(xs, ys)
+        residuals = (y - line.slope * x - line.intercept for x, y in zip(xs, ys, strict=True))
         return Fit(
             line.slope,
             line.intercept,
-            correlation(xs, ys) ** 2,
+            1 - sum(r**2 for r in residuals) / (variance(ys) * (len(ys) - 1) or 1),
             Spread.of(linear_regression(*zip(*p, strict=True)).slope for p in rounds.values()),
         )
 

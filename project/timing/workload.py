@@ -288,8 +288,8 @@ def check(dsn: str, config: Config, metadata: MetaData) -> None:
     """Migrate an empty database up and down; raise unless the migrations make `metadata`.
 
     Raises:
-        AssertionError: the tables after the upgrade aren't those of `metadata`, or something is
-            left after the downgrade.
+        InvalidWorkloadError: the tables after the upgrade aren't those of `metadata`, or something
+            is left after the downgrade.
     """
 
     def compare(connection: Connection) -> list[object]:
@@ -306,7 +306,13 @@ def check(dsn: str, config: Config, metadata: MetaData) -> None:
     point_at(config, dsn)
     command.upgrade(config, "head")
     differences, _ = asyncio.run(look())
-    assert differences == []
+    if differences:
+        raise InvalidWorkloadError(f"the migrations don't make the tables: {differences}")
     command.downgrade(config, "base")
     _, left = asyncio.run(look())
-    assert left == []
+    if left:
+        raise InvalidWorkloadError(f"the migrations leave {', '.join(left)}")
+
+
+class InvalidWorkloadError(Exception):
+    """A workload's migrations don't make its tables, or leave something behind."""
