@@ -101,7 +101,7 @@ def test_a_role_that_may_not_create_databases(strategy: str, password_dsn: str) 
         result = run_pytest(dsn, strategy)
         assert result.returncode == pytest.ExitCode.USAGE_ERROR
         assert "permission denied to create database" in result.stdout
-        assert "ALTER ROLE humble CREATEDB" in result.stdout
+        assert 'ALTER ROLE "humble" CREATEDB' in result.stdout
         assert SECRET not in result.stdout + result.stderr
         assert databases(password_dsn) == before
     finally:
