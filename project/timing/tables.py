@@ -30,7 +30,11 @@ class Table:
     def _repr_html_(self) -> str:
         headers = [html.escape(str(header)) for header in self.headers]
         rows = [[html.escape(str(cell)) for cell in row] for row in self.rows]
-        return str(tabulate(rows, headers=headers, tablefmt="unsafehtml", disable_numparse=True))
+        table = str(tabulate(rows, headers=headers, tablefmt="unsafehtml", disable_numparse=True))
+        # Jupyter aligns cells to the right, which makes text hard to scan.
+        for cell in ("td", "th"):
+            table = table.replace(f"<{cell}>", f'<{cell} style="text-align: left">')
+        return table
 
 
 def milliseconds(seconds: float) -> str:
