@@ -21,7 +21,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 .PHONY: lab test notebooks lint lock clean
 
 lab: $(READY)
-	$(BIN)/jupyter lab $(AS_ROOT) $(FIRST)
+	$(BIN)/jupyter lab $(AS_ROOT) --LabApp.default_url=/lab/tree/$(FIRST)
 
 test: $(READY)
 	$(BIN)/python -m pytest
