@@ -35,6 +35,7 @@ def draw_lifetimes(recorders: Mapping[str, Recorder], title: str) -> Figure:
     )
     for axis, (name, recorder) in zip(axes[:, 0], recorders.items(), strict=True):
         draw_session(axis, name, recorder)
+    axes[-1, 0].set_xlim(left=0)
     axes[-1, 0].set_xlabel("milliseconds since the session began")
     figure.suptitle(title, fontsize=11, x=0.01, ha="left")
     figure.legend(*legend(axes[0, 0]), loc="outside lower center", ncols=5, frameon=False)
