@@ -15,11 +15,13 @@ BIN := $(VENV)/bin
 # Named for the interpreter, so that another one gets a new environment.
 READY := $(VENV)/ready-with-$(notdir $(PYTHON))
 FIRST := notebooks/00_start_here.ipynb
+# Jupyter asks root, who is alone in many a container, to say that this is meant.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .PHONY: lab test notebooks lint lock clean
 
 lab: $(READY)
-	$(BIN)/jupyter lab $(FIRST)
+	$(BIN)/jupyter lab $(AS_ROOT) --LabApp.default_url=/lab/tree/$(FIRST)
 
 test: $(READY)
 	$(BIN)/python -m pytest
@@ -42,9 +44,10 @@ $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Python 3.11 or newer is needed; $(PYTHON) is `$(PYTHON) -V 2>&1`. Name another: make PYTHON=python3.12"; \
 		exit 1; }
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@echo "Setting up $(VENV) with the pinned packages: about a minute, once."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 clean:

@@ -80,7 +80,11 @@ def test_its_outputs_are_short(path: Path) -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_opens_with_the_set_up_cell(path: Path) -> None:
-    assert code_cells(path)[0].source == SET_UP
+    expected = SET_UP
+    if path.stem == "03_write_the_migrations":  # shows what fails without this line
+        line = "nest_asyncio.apply()"
+        expected = SET_UP.replace(line, f"# {line} comes later in this notebook")
+    assert code_cells(path)[0].source == expected
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from project.testing.database import MARK, make_test_dsn
+from project.testing.database import COMMENT, make_test_dsn
 from tests.servers import database, databases, query, quote
 
 STRATEGIES = ["function_level", "session_level"]
@@ -134,7 +134,7 @@ def test_a_database_that_no_test_run_made_stays(
         assert result.returncode == pytest.ExitCode.USAGE_ERROR
         assert f"There is a database {name!r} that no test run has made" in result.stdout
         assert query(dear, "SELECT * FROM precious") == []
-        query(original_dsn, f"COMMENT ON DATABASE {quote(name)} IS '{MARK}'")
+        query(original_dsn, f"COMMENT ON DATABASE {quote(name)} IS '{COMMENT}'")
         assert "6 passed" in run(tmp_path, strategy, original_dsn, SUITE).stdout
 
 

@@ -5,7 +5,7 @@ migration up and down: slow, thorough, and with little to go wrong.
 """
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 import pytest_asyncio
@@ -14,28 +14,33 @@ from alembic.config import Config
 
 from project.db.session_manager import DBSessionManager
 from project.testing import SHARED_FIXTURES
-from project.testing.database import create_database, drop_database
+from project.testing.database import naming_who_is_in_the_way, temporary_database
 from project.testing.migrations import point_at
 
 pytest_plugins = SHARED_FIXTURES
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def create_test_db(os_environ_patch: None) -> AsyncIterator[str]:
+async def create_test_db(
+    os_environ_patch: None, keep_test_db: Callable[[], bool]
+) -> AsyncIterator[str]:
     """Create the test database once, drop it at the end of the session; yield its DSN."""
-    dsn = os.environ["POSTGRES_DSN"]
-    await create_database(dsn)
-    yield dsn
-    await drop_database(dsn)
+    original, dsn = os.environ["POSTGRES_DSN_ORIGINAL"], os.environ["POSTGRES_DSN"]
+    async with temporary_database(original, dsn, keep_test_db):
+        yield dsn
 
 
 @pytest.fixture
-def migrate_db(create_test_db: str, alembic_config: Config) -> Iterator[None]:
+def migrate_db(
+    create_test_db: str, alembic_config: Config, keep_test_db: Callable[[], bool]
+) -> Iterator[None]:
     """Migrate to head before the test, and down to base after it."""
     config = point_at(alembic_config, create_test_db)
     command.upgrade(config, "head")
     yield
-    command.downgrade(config, "base")
+    if not keep_test_db():
+        with naming_who_is_in_the_way(create_test_db):
+            command.downgrade(config, "base")
 
 
 @pytest_asyncio.fixture(loop_scope="function")

@@ -4,7 +4,7 @@ Each test finds the tables empty. The migrations run once, whatever the number o
 """
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 import pytest_asyncio
@@ -14,42 +14,52 @@ from sqlalchemy import MetaData
 
 from project.db.session_manager import DBSessionManager
 from project.testing import SHARED_FIXTURES
-from project.testing.database import create_database, drop_database
+from project.testing.database import naming_who_is_in_the_way, temporary_database
 from project.testing.migrations import point_at
 
 pytest_plugins = SHARED_FIXTURES
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def create_test_db(os_environ_patch: None) -> AsyncIterator[str]:
+async def create_test_db(
+    os_environ_patch: None, keep_test_db: Callable[[], bool]
+) -> AsyncIterator[str]:
     """Create the test database once, drop it at the end of the session; yield its DSN.
 
     FORCE ends connections that a test has left open: one of them would keep the database.
     """
-    dsn = os.environ["POSTGRES_DSN"]
-    await create_database(dsn)
-    yield dsn
-    await drop_database(dsn, force=True)
+    original, dsn = os.environ["POSTGRES_DSN_ORIGINAL"], os.environ["POSTGRES_DSN"]
+    async with temporary_database(original, dsn, keep_test_db, force=True):
+        yield dsn
 
 
 @pytest.fixture(scope="session")
-def migrate_db(create_test_db: str, alembic_config: Config) -> Iterator[None]:
+def migrate_db(
+    create_test_db: str, alembic_config: Config, keep_test_db: Callable[[], bool]
+) -> Iterator[None]:
     """Migrate to head once, and down to base at the end of the session."""
     config = point_at(alembic_config, create_test_db)
     command.upgrade(config, "head")
     yield
-    command.downgrade(config, "base")
+    if not keep_test_db():
+        with naming_who_is_in_the_way(create_test_db):
+            command.downgrade(config, "base")
 
 
 @pytest_asyncio.fixture(loop_scope="function")
 async def db(
-    create_test_db: str, migrate_db: None, target_metadata: MetaData
+    create_test_db: str,
+    migrate_db: None,
+    target_metadata: MetaData,
+    keep_test_db: Callable[[], bool],
 ) -> AsyncIterator[DBSessionManager]:
     """Yield a session manager on the test database; after the test, empty the tables, close it."""
     manager = DBSessionManager(create_test_db)
     yield manager
     try:
-        await truncate_tables(manager, target_metadata)
+        if not keep_test_db():
+            with naming_who_is_in_the_way(create_test_db):
+                await truncate_tables(manager, target_metadata)
     finally:
         await manager.close()
 
@@ -64,5 +74,6 @@ async def truncate_tables(manager: DBSessionManager, metadata: MetaData) -> None
         connection = await session.connection()
         quote = connection.dialect.identifier_preparer.format_table
         if tables := ", ".join(quote(table) for table in metadata.sorted_tables):
+            await connection.exec_driver_sql("SET LOCAL statement_timeout = '60s'")
             await connection.exec_driver_sql(f"TRUNCATE TABLE {tables} CASCADE")
             await session.commit()

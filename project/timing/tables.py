@@ -30,7 +30,11 @@ class Table:
     def _repr_html_(self) -> str:
         headers = [html.escape(str(header)) for header in self.headers]
         rows = [[html.escape(str(cell)) for cell in row] for row in self.rows]
-        return str(tabulate(rows, headers=headers, tablefmt="unsafehtml", disable_numparse=True))
+        table = str(tabulate(rows, headers=headers, tablefmt="unsafehtml", disable_numparse=True))
+        # Jupyter aligns cells to the right, which makes text hard to scan.
+        for cell in ("td", "th"):
+            table = table.replace(f"<{cell}>", f'<{cell} style="text-align: left">')
+        return table
 
 
 def milliseconds(seconds: float) -> str:
@@ -57,6 +61,26 @@ def lifetimes(recorder: Recorder) -> Table:
             )
         )
     return Table(["fixture", "scope", "made", "set-up", "tear-down"], rows)
+
+
+def shares(recorder: Recorder) -> Table:
+    """Tabulate where a test's time goes, as means over the tests, the dearest part first.
+
+    Fixtures of session scope are left out: they cost the same for any number of tests.
+    """
+    tests = len(recorder.tests)
+    parts = [("the test itself", "", "", sum(test.body for test in recorder.tests) / tests)]
+    again = [span for span in recorder.fixtures if span.scope == "function"]
+    for name in dict.fromkeys(span.name for span in again):
+        up = sum(span.set_up for span in again if span.name == name) / tests
+        down = sum(span.tear_down for span in again if span.name == name) / tests
+        parts.append((name, milliseconds(up), milliseconds(down), up + down))
+    total = sum(part[-1] for part in parts)
+    rows = [
+        (name, up, down, milliseconds(seconds), f"{seconds / total:.0%}")
+        for name, up, down, seconds in sorted(parts, key=lambda part: part[-1], reverse=True)
+    ]
+    return Table(["part", "set-up", "tear-down", "per test", "share"], rows)
 
 
 def costs(sessions: Mapping[str, Sequence[Recorder]]) -> Table:

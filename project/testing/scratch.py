@@ -1,0 +1,34 @@
+"""A scratch database for a notebook: beside the original, which stays as it is."""
+
+import os
+
+from project.testing.database import (
+    admin_connection,
+    create_database,
+    database_of,
+    drop_database,
+    make_test_dsn,
+)
+
+
+async def create_scratch_database(part: str) -> str:
+    """Create a database beside the one that POSTGRES_DSN names, and return its DSN.
+
+    One that an interrupted run of the notebook has left is dropped first. One that isn't ours
+    stays, and ends this with an error.
+
+    Args:
+        part: what tells this scratch database from others, such as the notebook's number.
+    """
+    original = os.environ["POSTGRES_DSN"]
+    dsn = make_test_dsn(original, part)
+    async with admin_connection(original) as connection:
+        await drop_database(connection, database_of(dsn), force=True)
+        await create_database(connection, database_of(dsn))
+    return dsn
+
+
+async def drop_scratch_database(dsn: str) -> None:
+    """Drop a scratch database. A connection that is still open to it is an error."""
+    async with admin_connection(os.environ["POSTGRES_DSN"]) as connection:
+        await drop_database(connection, database_of(dsn))
