@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from project.postgres import PostgresError
 from project.timing import __main__ as command
-from project.timing.compare import check, compare, plugin
-from project.timing.results import Comparison
+from project.timing.compare import check, compare, plugin, run
+from project.timing.results import Comparison, Session
 from project.timing.server import set_up, temporary_server
 from project.timing.workload import InvalidWorkloadError, Workload
 from tests.servers import databases, query
@@ -170,6 +171,19 @@ def test_an_unreachable_server_gets_one_line(
     assert "s3cret" not in line
     with pytest.raises(PostgresError):
         compare(["session_level"], [Workload(2)])
+
+
+def test_an_interrupt_leaves_the_complete_rounds(
+    original_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_one_round(*arguments: Any) -> Session:
+        if arguments[5] == 1:
+            raise KeyboardInterrupt
+        return run(*arguments)
+
+    monkeypatch.setattr("project.timing.compare.run", run_one_round)
+    found = compare(["session_level"], [Workload(1), Workload(2)], rounds=3, dsn=original_dsn)
+    assert [(s.round, s.workload.tests) for s in found.sessions] == [(0, 1), (0, 2)]
 
 
 def test_an_interrupted_comparison_leaves_no_database(original_dsn: str) -> None:

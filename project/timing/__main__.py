@@ -58,6 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted: nothing is kept.", file=sys.stderr)
         return INTERRUPTED
+    if comparison.rounds < given.rounds:
+        print(f"Interrupted: {comparison.rounds} complete rounds are kept.", file=sys.stderr)
     comparison.command = shlex.join([*PROGRAM.split(), *arguments])
     print(report(comparison))
     if given.json:

@@ -48,7 +48,7 @@ def compare(
     """Run every strategy on every workload, round by round, so that all meet the same weather.
 
     Before the first round each workload is checked, which also warms the server up. In each round
-    another strategy begins.
+    another strategy begins. An interrupt ends it with the rounds that are complete, if there are.
 
     Args:
         strategies: names of modules in `project.testing`; with a dot in it, of any module.
@@ -74,13 +74,19 @@ def compare(
             step.set_description(f"checking: {workload}")
             check(workload, folder, dsn)
             step.update()
-        for number in range(rounds):
-            first = number % len(plugins)
-            for workload, folder in folders.items():
-                for name in turns[first : first + len(plugins)]:
-                    step.set_description(f"round {number + 1}: {name}, {workload}")
-                    sessions.append(run(name, plugins[name], workload, folder, dsn, number, bare))
-                    step.update(2 if bare else 1)
+        try:
+            for number in range(rounds):
+                first = number % len(plugins)
+                for workload, folder in folders.items():
+                    for name in turns[first : first + len(plugins)]:
+                        step.set_description(f"round {number + 1}: {name}, {workload}")
+                        session = run(name, plugins[name], workload, folder, dsn, number, bare)
+                        sessions.append(session)
+                        step.update(2 if bare else 1)
+        except KeyboardInterrupt:
+            sessions = [session for session in sessions if session.round < number]
+            if not sessions:
+                raise
     return Comparison(sessions, environment)
 
 

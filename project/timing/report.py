@@ -1,6 +1,6 @@
 """Tables and sentences about a comparison, for a notebook and for a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from itertools import combinations
 from statistics import median
@@ -16,6 +16,7 @@ from project.timing.results import (
     per_session,
     per_test,
     whole_run,
+    whole_test,
 )
 from project.timing.tables import Table, milliseconds
 from project.timing.workload import Workload
@@ -74,8 +75,8 @@ def parts(comparison: Comparison, workload: Workload | None = None) -> Table:
             continue
         once = [comparison.spread(strategy, workload, once_for(part)).median for part in PARTS]
         each = [comparison.spread(strategy, workload, each_for(part)).median for part in PARTS]
-        rows.append([strategy, "once", *(milliseconds(seconds) for seconds in once)])
-        rows.append(["", "per test", *(milliseconds(seconds) for seconds in each)])
+        for paid, costs in (("once", once), ("per test", each)):
+            rows.append([strategy, paid, *(milliseconds(s) if s else "" for s in costs)])
     return Table(["strategy", "paid", *PARTS.values()], rows)
 
 
@@ -189,6 +190,33 @@ def suites(comparison: Comparison, tests: Sequence[int] = (50, 500, 5000)) -> Ta
         line = comparison.fit(strategy, "tests", whole_run)
         rows.append([strategy, *(duration(line.at(number)) for number in tests)])
     return Table(["strategy", *(f"{number:,} tests" for number in tests)], rows)
+
+
+def side_by_side(comparisons: Mapping[str, Comparison]) -> Table:
+    """Tabulate comparisons of the same strategies on the same workload: medians over rounds."""
+    rows = []
+    for strategy in next(iter(comparisons.values())).strategies:
+        for name, comparison in comparisons.items():
+            workload = comparison.workloads[0]
+            if error := comparison.error(strategy, workload):
+                rows.append([strategy, name, f"failed: {error}", "", "", ""])
+                continue
+            each = comparison.spread(strategy, workload)
+            test = comparison.spread(strategy, workload, whole_test)
+            once = comparison.spread(strategy, workload, per_session)
+            rows.append(
+                [
+                    strategy,
+                    name,
+                    milliseconds(each.median),
+                    from_to(each),
+                    milliseconds(test.median),
+                    milliseconds(once.median),
+                ]
+            )
+    return Table(
+        ["strategy", "", "per test", "by round", "with the test itself", "once per session"], rows
+    )
 
 
 def overhead(comparison: Comparison) -> Spread:

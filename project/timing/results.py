@@ -1,8 +1,8 @@
 """What a comparison found: each session's costs, and what can be said from several rounds."""
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import linear_regression, median, variance
 from typing import Literal
@@ -180,6 +180,12 @@ def per_test(session: Session) -> float:
     return session.each()
 
 
+def whole_test(session: Session) -> float:
+    """Measure all of a test: the strategy's cost, the test's data and its body."""
+    phases: tuple[Phase, ...] = ("set-up", "test", "tear-down")
+    return sum(session.all_of(phase) for phase in phases)
+
+
 def per_session(session: Session) -> float:
     """Measure the strategy's cost once per session."""
     return session.once()
@@ -218,6 +224,15 @@ class Comparison:
     sessions: list[Session]
     environment: dict[str, str]
     command: str = ""
+
+    @classmethod
+    def joined(cls, comparisons: Sequence["Comparison"]) -> "Comparison":
+        """Return comparisons that were made one after the other as one, their rounds counted on."""
+        sessions: list[Session] = []
+        for comparison in comparisons:
+            first = 1 + max((s.round for s in sessions), default=-1)
+            sessions += [replace(s, round=first + s.round) for s in comparison.sessions]
+        return cls(sessions, comparisons[-1].environment)
 
     @property
     def strategies(self) -> list[str]:
