@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from project.timing.recorder import Recorder
 from project.timing.results import PARTS, Comparison, Measure, Part, each_for, per_test
@@ -144,7 +145,8 @@ def draw_costs(
             start = 0.0
             for part, colour in PART_COLOURS.items():
                 length = comparison.spread(strategy, workload, each_for(part)).median
-                draw_bar(axis, lane, start, start + length, colour, PARTS[part])
+                if length:
+                    draw_bar(axis, lane, start, start + length, colour, PARTS[part])
                 start += length
             axis.text(start * 1000, lane, f"  {start * 1000:,.0f} ms", va="center", fontsize=9)
         axis.set_yticks(range(bars), comparison.strategies, fontsize=9)
@@ -182,7 +184,9 @@ def draw_overview(comparison: Comparison, title: str = "") -> Figure:
             axis.plot(ends, [lane, lane], color=colour, linewidth=3, alpha=0.4)
             axis.plot(spread.median * 1000, lane, "o", color=colour, label=strategy)
     axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter("{x:,g}")
+    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_yticks(range(len(workloads)), [str(workload) for workload in workloads], fontsize=9)
     axis.set_ylim(len(workloads) - 0.4, -0.6)
     axis.set_xlabel("milliseconds per test, without the test itself (logarithmic)")
@@ -229,17 +233,20 @@ def draw_growth(
     )
     for axis, (name, comparison) in zip(axes[0], comparisons.items(), strict=True):
         workloads = comparison.along(size)
-        ends = [getattr(workload, size) for workload in (workloads[0], workloads[-1])]
+        sizes = [getattr(workload, size) for workload in workloads]
+        ends = [sizes[0], sizes[-1]]
         for strategy, colour in zip(comparison.strategies, cycle(LINE_COLOURS), strict=False):
             if any(comparison.error(strategy, workload) for workload in workloads):
                 continue
-            for workload in workloads:
+            for x, workload in zip(sizes, workloads, strict=True):
                 ys = [measure(session) * 1000 for session in comparison.of(strategy, workload)]
-                axis.plot([getattr(workload, size)] * len(ys), ys, "o", color=colour, alpha=0.5)
+                axis.plot([x] * len(ys), ys, "o", color=colour, alpha=0.5)
             line = comparison.fit(strategy, size, measure)
             axis.plot(ends, [line.at(x) * 1000 for x in ends], color=colour, label=strategy)
         axis.set_title(f"{name}, {comparison.rounds} rounds", fontsize=10, loc="left")
         axis.set_xlabel(size)
+        axis.set_xticks(sizes)
+        axis.yaxis.set_major_formatter("{x:,.0f}")
         axis.set_ylim(bottom=0)
         axis.grid(alpha=0.3)
         axis.spines[["top", "right"]].set_visible(False)

@@ -9,6 +9,7 @@ from project.timing.results import (
     PARTS,
     Comparison,
     Measure,
+    Phase,
     Spread,
     each_for,
     in_all,
@@ -23,6 +24,7 @@ from project.timing.workload import Workload
 
 # Rounds that lie further apart than this share of their median give an order but no figure.
 WIDE = 0.5
+LEAST = 0.0001
 UNITS = {"tests": "test", "revisions": "revision", "tables": "table", "rows": "row"}
 
 
@@ -81,24 +83,23 @@ def parts(comparison: Comparison, workload: Workload | None = None) -> Table:
 
 
 def by_fixture(comparison: Comparison, workload: Workload | None = None) -> Table:
-    """Tabulate how often each fixture was set up and torn down, and what that cost each time."""
+    """Tabulate how often each fixture was set up and torn down, and what that cost each time.
+
+    The costs are medians. What costs less than a tenth of a millisecond everywhere is left out.
+    """
     workload = workload or comparison.workloads[0]
-    cells: dict[tuple[str, str], dict[str, str]] = {}
+    order: list[Phase] = ["set-up", "test", "tear-down"]
+    cells: dict[tuple[Phase, str], dict[str, str]] = {}
     for strategy in comparison.strategies:
         sessions = comparison.of(strategy, workload)
         for cost in sessions[0].costs if not comparison.error(strategy, workload) else []:
-            same = [
-                c.each
-                for s in sessions
-                for c in s.costs
-                if (c.what, c.phase) == (cost.what, cost.phase)
-            ]
-            cells.setdefault((cost.what, cost.phase), {})[strategy] = (
-                f"{cost.times} × {milliseconds(median(same))}"
-            )
+            key = (cost.phase, cost.what)
+            each = median(c.each for s in sessions for c in s.costs if (c.phase, c.what) == key)
+            if each >= LEAST:
+                cells.setdefault(key, {})[strategy] = f"{cost.times} × {milliseconds(each)}"
     rows = [
         [what, phase, *(found.get(strategy, "") for strategy in comparison.strategies)]
-        for (what, phase), found in cells.items()
+        for (phase, what), found in sorted(cells.items(), key=lambda item: order.index(item[0][0]))
     ]
     return Table(["fixture", "phase", *comparison.strategies], rows)
 
