@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -98,22 +99,27 @@ class EmbeddedServer:
         return self._url().render_as_string(hide_password=False)
 
     def _start(self) -> str:
-        if self._process() is None:
-            if not self.data.exists():
-                self._initdb()
-            self._clear_what_a_crash_left()
-            self._launch()
-        url = self._url()
-        try:
-            execute(url, "SELECT 1", START_SECONDS)
-        except Exception as error:
-            if "does not exist" not in first_line(error):
-                raise PostgresError(
-                    f"The embedded PostgreSQL runs, but can't be used: {first_line(error)}"
-                    f" (its files are in {self.run}). {WAY_OUT}"
-                ) from None
-            postgres = url.set(database="postgres")
-            execute(postgres, f"CREATE DATABASE {DATABASE}", START_SECONDS)
+        for attempts_left in (2, 1, 0):
+            if self._process() is None:
+                if not self.data.exists():
+                    self._initdb()
+                self._clear_what_a_crash_left()
+                self._launch()
+            url = self._url()
+            try:
+                execute(url, "SELECT 1", START_SECONDS)
+                break
+            except Exception as error:
+                if "does not exist" in first_line(error):
+                    postgres = url.set(database="postgres")
+                    execute(postgres, f"CREATE DATABASE {DATABASE}", START_SECONDS)
+                elif attempts_left:
+                    time.sleep(0.5)  # it may have been killed a moment ago, and be gone now
+                else:
+                    raise PostgresError(
+                        f"The embedded PostgreSQL runs, but can't be used: {first_line(error)}"
+                        f" (its files are in {self.run}). {WAY_OUT}"
+                    ) from None
         return url.render_as_string(hide_password=False)
 
     def _initdb(self) -> None:
