@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import shlex
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import NoReturn
 
@@ -218,12 +218,12 @@ def naming_who_is_in_the_way(dsn: str) -> Iterator[None]:
         if sqlstate(error) not in (LOCK_NOT_AVAILABLE, OBJECT_IN_USE, QUERY_CANCELED):
             raise
         others = end_sessions(dsn, idle=sqlstate(error) == OBJECT_IN_USE)
-        pytest.fail(
+        raise pytest.fail.Exception(
             f"The test database can't be cleaned: {first_line(error)}. These sessions were in the"
             " way and have been ended; the next test may find what this one has left:\n"
             + "\n".join(others),
             pytrace=False,
-        )
+        ) from None
 
 
 def end_sessions(dsn: str, *, idle: bool) -> list[str]:
@@ -272,6 +272,18 @@ def quote(connection: AsyncConnection, name: str) -> str:
 def stop(message: str) -> NoReturn:
     """End the pytest session with one line."""
     pytest.exit(message, returncode=pytest.ExitCode.USAGE_ERROR)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(request: pytest.FixtureRequest) -> Generator[None, object, object]:
+    """Have a pytest-xdist worker hand on why the session ends: `pytest.exit` can't end it there."""
+    try:
+        return (yield)
+    except pytest.exit.Exception as error:
+        if not hasattr(request.config, "workeroutput"):
+            raise
+        request.session.shouldfail = str(error)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
