@@ -1,5 +1,6 @@
 # make lab        open the notebooks in JupyterLab
 # make test       run all tests
+# make faults     kill test runs and servers on purpose, for about ten minutes
 # make notebooks  execute every notebook, in place
 # make lint       check style and types
 # make lock       pin the newest versions that pyproject.toml admits
@@ -18,13 +19,16 @@ FIRST := notebooks/00_start_here.ipynb
 # Jupyter asks root, who is alone in many a container, to say that this is meant.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test notebooks lint lock clean
+.PHONY: lab test faults notebooks lint lock clean
 
 lab: $(READY)
 	$(BIN)/jupyter lab $(AS_ROOT) --LabApp.default_url=/lab/tree/$(FIRST)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+faults: $(READY)
+	$(BIN)/python -m tests.faults
 
 notebooks: $(READY)
 	$(BIN)/python tests/notebooks.py
