@@ -83,7 +83,7 @@ class Server:
         self._tool("pg_ctl", "start", "--wait", f"--log={self.folder / 'log'}", f"-o{options}")
 
     def crash(self) -> None:
-        """Kill all of its processes at once, as a loss of power would."""
+        """Kill all of its processes at once, so that nothing is shut down in order."""
         pid = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
         postmaster = psutil.Process(pid)
         processes = [postmaster, *postmaster.children(recursive=True)]
