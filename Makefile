@@ -1,6 +1,6 @@
 # make lab        open the notebooks in JupyterLab
 # make test       run all tests
-# make faults     kill test runs and servers on purpose, for about ten minutes
+# make faults     kill test runs and servers on purpose, for ten minutes or more
 # make notebooks  execute every notebook, in place
 # make lint       check style and types
 # make lock       pin the newest versions that pyproject.toml admits

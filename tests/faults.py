@@ -1,7 +1,8 @@
 """Faults on purpose, on real servers: generated DSNs, killed runs, crashed servers, runs at once.
 
-python -m tests.faults     prints the figures; exits 1 if one of them is off; about ten minutes
+python -m tests.faults     prints the figures; exits 1 if one of them is off
 
+It takes ten minutes on a quiet machine with two cores, and half an hour on a busy one.
 tests/test_safety.py runs the same functions with smaller numbers.
 """
 
@@ -452,7 +453,7 @@ def dsns(servers: list[Server], figures: Figures, count: int, connected: int) ->
 def main() -> int:
     """Run every fault on PostgreSQL 15, where Debian's is installed, and on the embedded one's."""
     started, seed = time.perf_counter(), random.randrange(10**6)
-    print(f"seed {seed}; this takes about ten minutes")
+    print(f"seed {seed}; this takes ten minutes to half an hour")
     wrong, chance = [], random.Random(seed)
 
     with tempfile.TemporaryDirectory() as place:

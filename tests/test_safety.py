@@ -22,6 +22,7 @@ from project.testing.database import (
     admin_connection,
     create_database,
     database_of,
+    drop_database,
     drop_leftovers,
     is_ours,
     make_test_dsn,
@@ -163,7 +164,10 @@ def test_a_workers_leftover_is_found_whatever_the_originals_name(
 
 
 def test_an_interrupted_drop_leaves_the_mark(password_dsn: str) -> None:
-    """A DROP DATABASE that waits after its point of no return is killed there."""
+    """A drop that waits after its point of no return is ended there.
+
+    Before that, a crash had come between CREATE DATABASE and the comment.
+    """
     with database(password_dsn, "original of a drop") as dsn:
         before = databases(dsn)
         name = database_of(make_test_dsn(dsn))
@@ -171,11 +175,13 @@ def test_an_interrupted_drop_leaves_the_mark(password_dsn: str) -> None:
         async def interrupt_and_clean() -> None:
             async with admin_connection(dsn) as connection, admin_connection(dsn) as blocker:
                 await create_database(connection, name)
+                await connection.exec_driver_sql(f"COMMENT ON DATABASE {quote(name)} IS NULL")
+                assert await is_ours(connection, name)  # also keeps the lock below out of its way
                 await blocker.exec_driver_sql("BEGIN")
                 await blocker.exec_driver_sql("LOCK TABLE pg_tablespace IN ACCESS EXCLUSIVE MODE")
                 await connection.exec_driver_sql("SET lock_timeout = '1s'")
                 with pytest.raises(Exception, match="lock timeout"):
-                    await connection.exec_driver_sql(f"DROP DATABASE {quote(name)}")
+                    await drop_database(connection, name)
                 await blocker.exec_driver_sql("ROLLBACK")
                 limit = "SELECT datconnlimit FROM pg_database WHERE datname = $1"
                 found = await connection.exec_driver_sql(limit, (name,))
