@@ -1,8 +1,11 @@
 # make lab        open the notebooks in JupyterLab
+# make setup      install all that the rest needs
 # make test       run all tests
 # make faults     kill test runs and servers on purpose, for ten minutes or more
 # make notebooks  execute every notebook, in place
 # make lint       check style and types
+# make lowest     run the tests with the lowest versions that pyproject.toml admits
+# make launch     build, start and run what Binder does, without Docker (on Linux)
 # make lock       pin the newest versions that pyproject.toml admits
 # make clean      remove what make has made
 #
@@ -11,6 +14,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+LOWEST := .venv-lowest
 
 BIN := $(VENV)/bin
 # Named for the interpreter, so that another one gets a new environment.
@@ -19,10 +23,12 @@ FIRST := notebooks/00_start_here.ipynb
 # Jupyter asks root, who is alone in many a container, to say that this is meant.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test faults notebooks lint lock clean
+.PHONY: lab setup test faults notebooks lint lowest launch lock clean
 
 lab: $(READY)
 	$(BIN)/jupyter lab $(AS_ROOT) --LabApp.default_url=/lab/tree/$(FIRST)
+
+setup: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
@@ -39,6 +45,19 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/codespell
 	$(BIN)/python tests/prose.py
+	$(BIN)/zizmor --quiet --offline --strict-collection .github
+
+# Three files stay out: the first needs the development tools; the others ask much of PostgreSQL,
+# little of the packages, and take longest.
+lowest: $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --output-file $(LOWEST)/requirements.txt pyproject.toml
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --requirement $(LOWEST)/requirements.txt --editable .
+	$(LOWEST)/bin/python -m pytest --ignore tests/test_binder.py --ignore tests/test_embedded_server.py \
+		--ignore tests/test_dsn.py
+
+launch: $(READY)
+	$(BIN)/python -m tests.launch
 
 lock: $(READY)
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
@@ -55,5 +74,5 @@ $(READY): requirements.txt pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -129,6 +129,16 @@ def test_kill_9_of_the_one_that_uses_it(folder: Path) -> None:
     assert not runs(folder)
 
 
+def test_a_dsn_that_names_it_starts_it_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a kernel whose first cell has set POSTGRES_DSN, and is run again after a crash."""
+    monkeypatch.setenv("POSTGRES_DSN", EmbeddedServer().start())
+    server = EmbeddedServer()._process()
+    assert server is not None
+    kill(server)
+    wait_until(lambda: not runs(folder), "the server is dead")
+    assert python(USE).communicate()[0].strip() == os.environ["POSTGRES_DSN"]
+
+
 @pytest.mark.parametrize("wait_for", ["initdb.out", "unfinished/PG_VERSION"])
 def test_kill_9_in_the_middle_of_initdb(folder: Path, wait_for: str) -> None:
     process = python(USE)

