@@ -8,7 +8,6 @@ the second session doesn't migrate at all.
 import asyncio
 import hashlib
 import os
-import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -60,7 +59,7 @@ async def migrate_db(admin: AsyncConnection, alembic_config: Config) -> str:
     template for as long as it runs, so that no other drops it.
     """
     original, dsn = os.environ["POSTGRES_DSN_ORIGINAL"], os.environ["POSTGRES_DSN"]
-    template = database_of(make_test_dsn(original, f"template_{fingerprint(alembic_config)}"))
+    template = f"{templates_of(original)}{fingerprint(alembic_config)}_test"
     lock = (lock_number(template),)
     await admin.exec_driver_sql("SET lock_timeout = 0")
     await admin.exec_driver_sql("SELECT pg_advisory_lock($1)", lock)
@@ -74,6 +73,11 @@ async def migrate_db(admin: AsyncConnection, alembic_config: Config) -> str:
     await admin.exec_driver_sql("SELECT pg_advisory_unlock($1)", lock)
     await drop_templates(original)
     return template
+
+
+def templates_of(original_dsn: str) -> str:
+    """Return how the names of a database's templates begin, however long its own name is."""
+    return f"template_{hashlib.sha256(database_of(original_dsn).encode()).hexdigest()[:12]}_"
 
 
 def fingerprint(config: Config) -> str:
@@ -173,8 +177,8 @@ async def drop_templates(original_dsn: str) -> None:
     """Drop the templates that belong to a database, but for those that a session holds."""
     async with admin_connection(original_dsn) as connection:
         found = await connection.exec_driver_sql(
-            "SELECT datname FROM pg_database WHERE datname ~ $1",
-            (f"^{re.escape(database_of(original_dsn))}_template_[0-9a-f]{{12}}_test$",),
+            "SELECT datname FROM pg_database WHERE starts_with(datname, $1)",
+            (templates_of(original_dsn),),
         )
         for name in found.scalars().all():
             lock = (lock_number(name),)
