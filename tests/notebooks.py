@@ -27,6 +27,8 @@ CELL_SECONDS = 300
 
 ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
+# IPython's name for a cell's code.
+CELL_FILE = re.compile(r"\S*/ipykernel_\d+/\d+\.py\b")
 IPYTEST_MODULE = re.compile(r"\bt_[0-9a-f]{32}\b")
 OUTCOMES = "passed|failed|errors?|warnings?|deselected|skipped"
 PYTEST_SECONDS = re.compile(rf"(\d+ (?:{OUTCOMES})) in \d+\.\d+s")
@@ -106,6 +108,7 @@ def text_normaliser() -> Callable[[str], str]:
         for path, name in ((ROOT, "."), (Path(tempfile.gettempdir()), "/tmp"), (Path.home(), "~")):
             text = re.sub(rf"{re.escape(str(path))}(?=[/'\"\s]|$)", name, text)
         text = ANSI_COLOUR.sub("", text)
+        text = CELL_FILE.sub("cell.py", text)
         text = ADDRESS.sub("0x…", text)
         text = IPYTEST_MODULE.sub("t_…", text)
         text = PYTEST_SECONDS.sub(r"\1", text)

@@ -146,3 +146,26 @@ def test_an_awkward_dsn_works_throughout(awkward: str, strategy: str, password_d
         assert databases(password_dsn) == before
     finally:
         query(password_dsn, f"DROP DATABASE {name}", f"DROP ROLE {role}")
+
+
+LOOPS = """\
+import asyncio, gc
+import nest_asyncio
+from project import postgres
+
+nest_asyncio.apply()
+postgres.dsn()
+loops = [o for o in gc.get_objects() if isinstance(o, asyncio.BaseEventLoop)]
+print(sum(not loop.is_closed() for loop in loops if loop is not asyncio.get_event_loop()))
+"""
+
+
+def test_a_look_at_the_server_leaves_no_loop_open(original_dsn: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", LOOPS],
+        env=os.environ | {"POSTGRES_DSN": original_dsn},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout == "0\n"

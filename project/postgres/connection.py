@@ -85,5 +85,11 @@ def execute(url: URL, statement: str, connect_seconds: float) -> None:
 
 def run_async(work: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine to its end, also where a loop is running already, as in Jupyter."""
+
+    def run() -> None:
+        # Not asyncio.run: where nest_asyncio has replaced it, it leaves its loop open.
+        with asyncio.Runner() as runner:
+            runner.run(work)
+
     with ThreadPoolExecutor(max_workers=1) as thread:
-        thread.submit(asyncio.run, work).result()
+        thread.submit(run).result()

@@ -35,6 +35,7 @@ def draw_lifetimes(recorders: Mapping[str, Recorder], title: str) -> Figure:
     )
     for axis, (name, recorder) in zip(axes[:, 0], recorders.items(), strict=True):
         draw_session(axis, name, recorder)
+    axes[-1, 0].set_xlim(left=0)
     axes[-1, 0].set_xlabel("milliseconds since the session began")
     figure.suptitle(title, fontsize=11, x=0.01, ha="left")
     figure.legend(*legend(axes[0, 0]), loc="outside lower center", ncols=5, frameon=False)
@@ -80,7 +81,16 @@ def draw_session(axis: Axes, name: str, recorder: Recorder) -> None:
 
 def draw_bar(axis: Axes, lane: int, start: float, end: float, colour: str, label: str) -> None:
     """Draw a bar from `start` to `end`, both in seconds, on a scale of milliseconds."""
-    axis.barh(lane, (end - start) * 1000, left=start * 1000, height=0.6, color=colour, label=label)
+    axis.barh(
+        lane,
+        (end - start) * 1000,
+        left=start * 1000,
+        height=0.6,
+        color=colour,
+        edgecolor="white",  # keeps two bars apart where one ends and the next begins
+        linewidth=0.7,
+        label=label,
+    )
 
 
 def legend(axis: Axes) -> tuple[list[Artist], list[str]]:

@@ -79,12 +79,15 @@ class Recorder:
             those of pytest itself.
         migrations: one per run of Alembic.
         outcomes: `passed`, `failed` or `skipped` by test, `failed` also where a fixture failed.
+        failures: for each test that failed, in which phase (`setup`, `call` or `teardown`) and
+            the first line of the error.
         seconds: how long the whole session took.
     """
 
     spans: list[Span] = field(default_factory=list)
     migrations: list[Migration] = field(default_factory=list)
     outcomes: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
     seconds: float = float("nan")
     _began: float = field(default_factory=time.perf_counter)
     _open: dict[int, Span] = field(default_factory=dict)
@@ -174,9 +177,13 @@ class Recorder:
             self._test.ending = self._now()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Record a test's outcome: the worst of its phases."""
+        """Record a test's outcome, the worst of its phases, and why it failed."""
         if report.when == "call" or report.outcome != "passed":
             self.outcomes[report.nodeid] = report.outcome
+        if report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            message = (crash.message if crash else report.longreprtext).partition("\n")[0]
+            self.failures[report.nodeid.rpartition("::")[2]] = f"{report.when}: {message}"
 
 
 def is_ours(fixturedef: pytest.FixtureDef[Any]) -> bool:

@@ -63,6 +63,26 @@ def lifetimes(recorder: Recorder) -> Table:
     return Table(["fixture", "scope", "made", "set-up", "tear-down"], rows)
 
 
+def shares(recorder: Recorder) -> Table:
+    """Tabulate where a test's time goes, as means over the tests, the dearest part first.
+
+    Fixtures of session scope are left out: they cost the same for any number of tests.
+    """
+    tests = len(recorder.tests)
+    parts = [("the test itself", "", "", sum(test.body for test in recorder.tests) / tests)]
+    again = [span for span in recorder.fixtures if span.scope == "function"]
+    for name in dict.fromkeys(span.name for span in again):
+        up = sum(span.set_up for span in again if span.name == name) / tests
+        down = sum(span.tear_down for span in again if span.name == name) / tests
+        parts.append((name, milliseconds(up), milliseconds(down), up + down))
+    total = sum(part[-1] for part in parts)
+    rows = [
+        (name, up, down, milliseconds(seconds), f"{seconds / total:.0%}")
+        for name, up, down, seconds in sorted(parts, key=lambda part: part[-1], reverse=True)
+    ]
+    return Table(["part", "set-up", "tear-down", "per test", "share"], rows)
+
+
 def costs(sessions: Mapping[str, Sequence[Recorder]]) -> Table:
     """Tabulate what each system's fixtures cost, as medians over its recorded sessions."""
     rows = []

@@ -1,0 +1,64 @@
+"""The recorder, on real pytest sessions: what it says of a failure, and of a test's time."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from project.timing.recorder import Recorder
+from project.timing.tables import shares
+
+TESTS = """
+import time
+
+import pytest
+
+
+@pytest.fixture
+def slow():
+    time.sleep(0.04)
+    yield
+    time.sleep(0.02)
+
+
+@pytest.fixture
+def faulty(request):
+    yield
+    assert "faulty" not in request.node.name, "left something behind"
+
+
+def test_passes(slow, faulty):
+    time.sleep(0.01)
+
+
+def test_fails(faulty):
+    assert 2 == 1
+
+
+def test_faulty(faulty):
+    pass
+"""
+
+
+def record(folder: Path, *options: str) -> Recorder:
+    file = folder / "test_recorded.py"
+    file.write_text(TESTS)
+    recorder = Recorder()
+    here = ["--rootdir", str(folder), "--import-mode=importlib"]
+    plain = ["-p", "no:cacheprovider", "-p", "no:asyncio"]
+    pytest.main([*here, *plain, *options, str(file)], [recorder])
+    return recorder
+
+
+def test_a_failure_is_recorded_with_its_phase_and_its_reason(tmp_path: Path) -> None:
+    assert record(tmp_path).failures == {
+        "test_fails": "call: assert 2 == 1",
+        "test_faulty": "teardown: AssertionError: left something behind",
+    }
+
+
+def test_a_tests_time_is_shared_out_and_the_dearest_part_comes_first(tmp_path: Path) -> None:
+    rows = shares(record(tmp_path, "-k", "test_passes")).rows
+    assert [row[0] for row in rows] == ["slow", "the test itself", "faulty"]
+    percents = [int(re.sub("%", "", row[-1])) for row in rows]
+    assert 99 <= sum(percents) <= 101
