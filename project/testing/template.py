@@ -21,7 +21,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from project.db.session_manager import DBSessionManager
 from project.testing import SHARED_FIXTURES
 from project.testing.database import (
-    COMMENT,
     MARK,
     admin_connection,
     create_database,
@@ -47,7 +46,7 @@ async def admin(os_environ_patch: None) -> AsyncIterator[AsyncConnection]:
     original, name = os.environ["POSTGRES_DSN_ORIGINAL"], database_of(os.environ["POSTGRES_DSN"])
     async with admin_connection(original) as connection:
         await hold(connection, name)
-        await drop_leftovers(connection, database_of(original), name)
+        await drop_leftovers(connection, original, name)
         yield connection
 
 
@@ -102,7 +101,7 @@ async def used_clones(admin: AsyncConnection) -> AsyncIterator[list[str]]:
     for number in range(CLONES_AT_MOST):
         name = database_of(clone_dsn(number))
         if await is_ours(admin, name):
-            await drop_leftovers(admin, database_of(original), name)
+            await drop_leftovers(admin, original, name)
     used: list[str] = []
     yield used
     await drop_clones(used)
@@ -165,9 +164,6 @@ async def drop_clones(names: list[str]) -> None:
 
     async def drop(name: str) -> None:
         async with admin_connection(os.environ["POSTGRES_DSN_ORIGINAL"]) as connection:
-            # An interrupted DROP overwrites the mark, and leaves this one.
-            quoted = quote(connection, name)
-            await connection.exec_driver_sql(f"COMMENT ON DATABASE {quoted} IS '{COMMENT}'")
             await drop_database(connection, name, force=True)
 
     await asyncio.gather(*(drop(name) for name in names))
