@@ -1,6 +1,7 @@
-"""Pictures of what a Recorder has recorded."""
+"""Pictures of what a Recorder has recorded, and of comparisons."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 from matplotlib.artist import Artist
@@ -8,9 +9,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from project.timing.recorder import Recorder
+from project.timing.results import PARTS, Comparison, Measure, Part, each_for, per_test
+from project.timing.workload import Workload
 
 # Colours that stay apart for colour-blind readers (Okabe and Ito, 2008).
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#BBBBBB"
+PURPLE, SKY = "#CC79A7", "#56B4E9"
+
+LINE_COLOURS = (RED, BLUE, GREEN, ORANGE, PURPLE, SKY)
+PART_COLOURS: dict[Part, str] = {
+    "creating": SKY,
+    "migrating": RED,
+    "connecting": ORANGE,
+    "cleaning": BLUE,
+    "other": PURPLE,
+    "data": "#DDDDDD",
+    "test": GREEN,
+}
 
 
 def draw_lifetimes(recorders: Mapping[str, Recorder], title: str) -> Figure:
@@ -98,3 +113,138 @@ def legend(axis: Axes) -> tuple[list[Artist], list[str]]:
     handles, labels = axis.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
     return list(unique.values()), list(unique)
+
+
+def draw_costs(
+    comparison: Comparison, workloads: Sequence[Workload] = (), title: str = ""
+) -> Figure:
+    """Draw what a test costs under each strategy, by part: medians over rounds.
+
+    A strategy whose tests failed has no bar.
+
+    Args:
+        comparison: what was measured.
+        workloads: a panel for each, with a scale of its own; by default all.
+        title: what the picture shows. By default it names the cheapest strategy.
+    """
+    workloads = workloads or comparison.workloads
+    bars = len(comparison.strategies)
+    figure, axes = plt.subplots(
+        len(workloads),
+        1,
+        squeeze=False,
+        figsize=(9, 1.2 + len(workloads) * (0.7 + 0.4 * bars)),
+        layout="constrained",
+    )
+    for axis, workload in zip(axes[:, 0], workloads, strict=True):
+        for lane, strategy in enumerate(comparison.strategies):
+            if comparison.error(strategy, workload):
+                axis.text(0, lane, " failed", va="center", fontsize=9)
+                continue
+            start = 0.0
+            for part, colour in PART_COLOURS.items():
+                length = comparison.spread(strategy, workload, each_for(part)).median
+                draw_bar(axis, lane, start, start + length, colour, PARTS[part])
+                start += length
+            axis.text(start * 1000, lane, f"  {start * 1000:,.0f} ms", va="center", fontsize=9)
+        axis.set_yticks(range(bars), comparison.strategies, fontsize=9)
+        axis.set_ylim(bars - 0.5, -0.5)
+        axis.margins(x=0.12)
+        axis.set_xlim(left=0)
+        axis.grid(axis="x", alpha=0.3)
+        axis.spines[["top", "right", "left"]].set_visible(False)
+        axis.tick_params(left=False)
+        axis.set_title(str(workload), fontsize=10, loc="left")
+    axes[-1, 0].set_xlabel("milliseconds per test")
+    figure.suptitle(title or cheapest(comparison, workloads), fontsize=11, x=0.01, ha="left")
+    figure.legend(*legend(axes[0, 0]), loc="outside lower center", ncols=4, frameon=False)
+    plt.close(figure)
+    return figure
+
+
+def draw_overview(comparison: Comparison, title: str = "") -> Figure:
+    """Draw what a test costs under each strategy on every workload, on one logarithmic scale.
+
+    A dot is the median of the rounds; the line through it goes from the lowest to the highest.
+
+    Args:
+        comparison: what was measured.
+        title: what the picture shows. By default it names the cheapest strategy.
+    """
+    workloads = comparison.workloads
+    figure, axis = plt.subplots(figsize=(9, 1.6 + 0.35 * len(workloads)), layout="constrained")
+    for strategy, colour in zip(comparison.strategies, cycle(LINE_COLOURS), strict=False):
+        for lane, workload in enumerate(workloads):
+            if comparison.error(strategy, workload):
+                continue
+            spread = comparison.spread(strategy, workload)
+            ends = [spread.low * 1000, spread.high * 1000]
+            axis.plot(ends, [lane, lane], color=colour, linewidth=3, alpha=0.4)
+            axis.plot(spread.median * 1000, lane, "o", color=colour, label=strategy)
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter("{x:,g}")
+    axis.set_yticks(range(len(workloads)), [str(workload) for workload in workloads], fontsize=9)
+    axis.set_ylim(len(workloads) - 0.4, -0.6)
+    axis.set_xlabel("milliseconds per test, without the test itself (logarithmic)")
+    axis.grid(axis="x", alpha=0.3)
+    axis.spines[["top", "right", "left"]].set_visible(False)
+    axis.tick_params(left=False)
+    figure.suptitle(title or cheapest(comparison, workloads), fontsize=11, x=0.01, ha="left")
+    figure.legend(*legend(axis), loc="outside lower center", ncols=4, frameon=False)
+    plt.close(figure)
+    return figure
+
+
+def cheapest(comparison: Comparison, workloads: Sequence[Workload]) -> str:
+    """Say which strategy costs least per test on each workload, if it is the same on all."""
+    best = set()
+    for workload in workloads:
+        passed = [s for s in comparison.strategies if not comparison.error(s, workload)]
+        best |= set(
+            passed[:1] and [min(passed, key=lambda s: comparison.spread(s, workload).median)]
+        )
+    return f"{best.pop()} costs least per test" if len(best) == 1 else "What a test costs"
+
+
+def draw_growth(
+    comparisons: Mapping[str, Comparison],
+    size: str,
+    title: str,
+    measure: Measure = per_test,
+    label: str = "milliseconds per test",
+) -> Figure:
+    """Draw how a cost grows with `tests`, `revisions`, `tables` or `rows`.
+
+    A point for each round and a line fitted through all of them.
+
+    Args:
+        comparisons: a panel for each, under its name; each has two values of `size` or more.
+        size: which.
+        title: what the picture shows.
+        measure: what is drawn, in seconds.
+        label: what it is, for the axis; in milliseconds.
+    """
+    figure, axes = plt.subplots(
+        1, len(comparisons), squeeze=False, figsize=(9, 3.6), layout="constrained"
+    )
+    for axis, (name, comparison) in zip(axes[0], comparisons.items(), strict=True):
+        workloads = comparison.along(size)
+        ends = [getattr(workload, size) for workload in (workloads[0], workloads[-1])]
+        for strategy, colour in zip(comparison.strategies, cycle(LINE_COLOURS), strict=False):
+            if any(comparison.error(strategy, workload) for workload in workloads):
+                continue
+            for workload in workloads:
+                ys = [measure(session) * 1000 for session in comparison.of(strategy, workload)]
+                axis.plot([getattr(workload, size)] * len(ys), ys, "o", color=colour, alpha=0.5)
+            line = comparison.fit(strategy, size, measure)
+            axis.plot(ends, [line.at(x) * 1000 for x in ends], color=colour, label=strategy)
+        axis.set_title(f"{name}, {comparison.rounds} rounds", fontsize=10, loc="left")
+        axis.set_xlabel(size)
+        axis.set_ylim(bottom=0)
+        axis.grid(alpha=0.3)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0, 0].set_ylabel(label)
+    axes[0, 0].legend(frameon=False)
+    figure.suptitle(title, fontsize=11, x=0.01, ha="left")
+    plt.close(figure)
+    return figure

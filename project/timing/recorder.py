@@ -69,7 +69,7 @@ class Migration:
     revisions: int = 0
 
 
-@dataclass
+@dataclass(eq=False)  # pytest puts its plugins into sets
 class Recorder:
     """A pytest plugin that records a session. Use a new one for each session.
 
