@@ -4,44 +4,19 @@ Each test finds the tables empty, and its commits are real. The connections stay
 test, and emptying the tables is one statement that waits for no disk.
 """
 
-import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 
-import pytest
 import pytest_asyncio
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import MetaData, text
 
 from project.db.session_manager import DBSessionManager
 from project.testing import SHARED_FIXTURES
-from project.testing.database import naming_who_is_in_the_way, temporary_database
-from project.testing.migrations import point_at
+from project.testing.database import naming_who_is_in_the_way
+from project.testing.session_level import create_test_db, migrate_db
+
+__all__ = ["create_test_db", "migrate_db"]  # as under session level
 
 pytest_plugins = (*SHARED_FIXTURES, "project.testing.one_loop")
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def create_test_db(
-    os_environ_patch: None, keep_test_db: Callable[[], bool]
-) -> AsyncIterator[str]:
-    """Create the test database once, drop it at the end of the session; yield its DSN."""
-    original, dsn = os.environ["POSTGRES_DSN_ORIGINAL"], os.environ["POSTGRES_DSN"]
-    async with temporary_database(original, dsn, keep_test_db, force=True):
-        yield dsn
-
-
-@pytest.fixture(scope="session")
-def migrate_db(
-    create_test_db: str, alembic_config: Config, keep_test_db: Callable[[], bool]
-) -> Iterator[None]:
-    """Migrate to head once, and down to base at the end of the session."""
-    config = point_at(alembic_config, create_test_db)
-    command.upgrade(config, "head")
-    yield
-    if not keep_test_db():
-        with naming_who_is_in_the_way(create_test_db):
-            command.downgrade(config, "base")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
