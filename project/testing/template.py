@@ -37,7 +37,7 @@ from project.testing.migrations import point_at
 
 pytest_plugins = (*SHARED_FIXTURES, "project.testing.one_loop")
 
-CLONES_AT_MOST = 10
+CLONES_AT_MOST = 5  # used and not yet dropped; each is dropped over a connection of its own
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -104,7 +104,7 @@ async def used_clones(admin: AsyncConnection) -> AsyncIterator[list[str]]:
             await drop_leftovers(admin, original, name)
     used: list[str] = []
     yield used
-    await drop_clones(used)
+    await drop_clones(original, used)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -117,10 +117,10 @@ async def create_test_db(
     """Clone the template for the test, and yield the clone's DSN. POSTGRES_DSN names it too.
 
     DROP DATABASE makes the server write all it has in memory to the disk. So the clones go
-    together, after every tenth test and at the end.
+    together, after every fifth test and at the end.
     """
     if len(used_clones) == CLONES_AT_MOST:
-        await drop_clones(used_clones)
+        await drop_clones(os.environ["POSTGRES_DSN_ORIGINAL"], used_clones)
         used_clones.clear()
     dsn = clone_dsn(len(used_clones))
     await clone_database(admin, migrate_db, database_of(dsn))
@@ -155,15 +155,15 @@ async def clone_database(
     )
 
 
-async def drop_clones(names: list[str]) -> None:
-    """Drop databases at once, each over a connection of its own.
+async def drop_clones(original_dsn: str, names: list[str]) -> None:
+    """Drop databases all at once, each over a connection of its own.
 
     What they still have in memory is forgotten, not written, and they share the writing of the
-    rest: ten take little longer than one.
+    rest.
     """
 
     async def drop(name: str) -> None:
-        async with admin_connection(os.environ["POSTGRES_DSN_ORIGINAL"]) as connection:
+        async with admin_connection(original_dsn) as connection:
             await drop_database(connection, name, force=True)
 
     await asyncio.gather(*(drop(name) for name in names))
