@@ -38,14 +38,14 @@ async def db(create_test_db, migrate_db):
 """
 
 
-def noes(answered: dict[str, bool]) -> set[str]:
+def answered_no(answered: dict[str, bool]) -> set[str]:
     return {name for name, question in questions().items() if not answered[question]}
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_what_a_strategy_isolates(strategy: str, original_dsn: str) -> None:
     before = databases(original_dsn)
-    assert noes(answers(strategy, original_dsn)) == NO[strategy]
+    assert answered_no(answers(strategy, original_dsn)) == NO[strategy]
     assert databases(original_dsn) == before
 
 
@@ -55,5 +55,5 @@ def test_the_suite_sees_what_is_left(
     (tmp_path / "cleans_nothing").mkdir()
     (tmp_path / "cleans_nothing" / "plugin.py").write_text(CLEANS_NOTHING)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    found = noes(answers("cleans_nothing.plugin", original_dsn))
+    found = answered_no(answers("cleans_nothing.plugin", original_dsn))
     assert found >= {"TestRows", "TestException", "TestFixture", "TestClosed", "TestOtherRows"}
