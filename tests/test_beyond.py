@@ -1,16 +1,17 @@
 """What deletion, rollback and template promise beyond the isolation suite."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from project.isolation import SUITE
 from project.postgres.connection import run_async
-from project.testing.database import make_test_dsn
 from project.testing.template import drop_templates
 from tests.servers import databases, query
 from tests.test_strategies import CANONICAL, run
@@ -127,13 +128,18 @@ for strategy in ("session_level", "deletion", "session_level"):
     assert result.stdout.count("2 passed") == 3, result.stdout
 
 
-def test_a_kept_database_holds_what_a_failed_test_wrote_under_rollback(
-    dsn: str, tmp_path: Path
+@pytest.mark.parametrize("strategy", ["deletion", "rollback", "template"])
+def test_a_kept_database_holds_what_the_failed_test_wrote(
+    strategy: str, dsn: str, tmp_path: Path
 ) -> None:
     failing = "@pytest.mark.asyncio\nasync def test_fails(db, product_fixture):\n    assert 0\n"
-    source = f"{SIX_TESTS}\n\n{failing}"
     before = databases(dsn)
-    assert "1 failed" in run(tmp_path, "rollback", dsn, source, "--keep-test-db").stdout
-    assert query(make_test_dsn(dsn), "SELECT name FROM product") == [("Test product",)]
-    assert "6 passed" in run(tmp_path, "rollback", dsn, SIX_TESTS).stdout
+    result = run(tmp_path, strategy, dsn, f"{SIX_TESTS}\n\n{failing}", "--keep-test-db")
+    assert "1 failed" in result.stdout, result.stdout
+    kept = re.search(r"dbname=(\w+)", result.stdout)
+    assert kept is not None, result.stdout
+    kept_dsn = make_url(dsn).set(database=kept[1])
+    assert query(kept_dsn, "SELECT name FROM product") == [("Test product",)]
+    assert "6 passed" in run(tmp_path, strategy, dsn, SIX_TESTS).stdout
+    run_async(drop_templates(dsn))
     assert databases(dsn) == before

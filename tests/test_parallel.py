@@ -1,4 +1,4 @@
-"""Every strategy on several workers of pytest-xdist, each with databases of its own."""
+"""Deletion, rollback and template on several workers, each with databases of its own."""
 
 import os
 import subprocess
@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from project.isolation import STRATEGIES
 from project.postgres.connection import run_async
 from project.testing.template import drop_templates
 from tests.servers import databases
 
+STRATEGIES = ("deletion", "rollback", "template")
 WORKERS = 4
 CONFTEST = """
 import logging
