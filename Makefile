@@ -52,7 +52,8 @@ lint: $(READY)
 lowest: $(READY)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
 	$(BIN)/uv pip compile --quiet --resolution lowest-direct --output-file $(LOWEST)/requirements.txt pyproject.toml
-	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --requirement $(LOWEST)/requirements.txt --editable .
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --requirement $(LOWEST)/requirements.txt \
+		hypothesis --editable .
 	$(LOWEST)/bin/python -m pytest --ignore tests/test_binder.py --ignore tests/test_embedded_server.py \
 		--ignore tests/test_dsn.py
 
