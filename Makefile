@@ -1,6 +1,7 @@
 # make lab        open the notebooks in JupyterLab
 # make setup      install all that the rest needs
 # make test       run all tests
+# make faults     kill test runs and servers on purpose, for ten minutes or more
 # make notebooks  execute every notebook, in place
 # make lint       check style and types
 # make lowest     run the tests with the lowest versions that pyproject.toml admits
@@ -22,7 +23,7 @@ FIRST := notebooks/00_start_here.ipynb
 # Jupyter asks root, who is alone in many a container, to say that this is meant.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab setup test notebooks lint lowest launch lock clean
+.PHONY: lab setup test faults notebooks lint lowest launch lock clean
 
 lab: $(READY)
 	$(BIN)/jupyter lab $(AS_ROOT) --LabApp.default_url=/lab/tree/$(FIRST)
@@ -31,6 +32,9 @@ setup: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+faults: $(READY)
+	$(BIN)/python -m tests.faults
 
 notebooks: $(READY)
 	$(BIN)/python tests/notebooks.py
@@ -48,7 +52,8 @@ lint: $(READY)
 lowest: $(READY)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
 	$(BIN)/uv pip compile --quiet --resolution lowest-direct --output-file $(LOWEST)/requirements.txt pyproject.toml
-	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --requirement $(LOWEST)/requirements.txt --editable .
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --requirement $(LOWEST)/requirements.txt \
+		hypothesis --editable .
 	$(LOWEST)/bin/python -m pytest --ignore tests/test_binder.py --ignore tests/test_embedded_server.py \
 		--ignore tests/test_dsn.py
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import database, password_server
+from tests.servers import Server, database, running_server
 
 pytest_plugins = ["project.testing.session_level"]
 
@@ -33,9 +33,15 @@ def open_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def password_dsn() -> Iterator[str]:
-    """The DSN of a superuser on a server over TCP with a password."""
+def password_server() -> Iterator[Server]:
+    """A server over TCP and a socket, with a password."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        with password_server(Path(folder)) as dsn:
-            yield dsn
+        with running_server(Path(folder)) as server:
+            yield server
+
+
+@pytest.fixture(scope="session")
+def password_dsn(password_server: Server) -> str:
+    """The DSN of a superuser on a server over TCP with a password."""
+    return password_server.url.render_as_string(hide_password=False)

@@ -6,14 +6,17 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from sqlalchemy import URL, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from project.postgres.connection import DRIVER
 from project.postgres.embedded import EmbeddedServer, give_to_server_user, server_user
 
 PASSWORD = "s3cret%@/ pass"
@@ -55,28 +58,53 @@ def database(dsn: str, name: str) -> Iterator[str]:
         query(dsn, drop)
 
 
-@contextmanager
-def password_server(folder: Path) -> Iterator[str]:
-    """Start a server as others have it: over TCP, with a password; yield its superuser's DSN.
+@dataclass
+class Server:
+    """A server as others have it: over TCP and a socket, with a password."""
 
-    It is Debian's PostgreSQL 15 where that is installed, else the embedded server's binaries.
-    """
-    tools = DEBIAN if DEBIAN.exists() else EmbeddedServer(folder)._tools()
-    run = folder / "server"
-    run.mkdir()
-    give_to_server_user(run)
-    secret = folder / "password"
-    secret.write_text(PASSWORD + "\n")
-    secret.chmod(0o644)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    folder: Path
+    tools: Path
+    port: int = 0
 
-    def tool(name: str, *arguments: str) -> None:
+    def initdb(self) -> None:
+        self.folder.mkdir()
+        give_to_server_user(self.folder)
+        secret = self.folder.with_name("password")
+        secret.write_text(PASSWORD + "\n")
+        secret.chmod(0o644)
+        self._tool("initdb", "-Upostgres", "-Ascram-sha-256", f"--pwfile={secret}", "-EUTF8", "-N")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+
+    def start(self) -> None:
+        # No fsync: processes are killed here, not the machine, and a crash loses nothing of theirs.
+        options = f"-p {self.port} -h 127.0.0.1 -k '{self.folder}' -c max_connections=200 -F"
+        self._tool("pg_ctl", "start", "--wait", f"--log={self.folder / 'log'}", f"-o{options}")
+
+    def crash(self) -> None:
+        """Kill all of its processes at once, so that nothing is shut down in order."""
+        pid = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        postmaster = psutil.Process(pid)
+        processes = [postmaster, *postmaster.children(recursive=True)]
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(processes)
+
+    def remove(self) -> None:
+        self._tool("pg_ctl", "stop", "--wait", "--mode=immediate")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def url(self) -> URL:
+        return URL.create(DRIVER, "postgres", PASSWORD, "127.0.0.1", self.port, "postgres")
+
+    def _tool(self, name: str, *arguments: str) -> None:
         subprocess.run(
-            [tools / name, f"--pgdata={run / 'data'}", *arguments],
+            [self.tools / name, f"--pgdata={self.folder / 'data'}", *arguments],
             check=True,
-            cwd=run,
+            cwd=self.folder,
             env=os.environ | {"LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -84,15 +112,21 @@ def password_server(folder: Path) -> Iterator[str]:
             **server_user(),
         )
 
-    tool(
-        "initdb", "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8", "-N"
+
+@contextmanager
+def running_server(folder: Path, tools: Path | None = None) -> Iterator[Server]:
+    """Start a server in a folder that others can enter, remove it in the end.
+
+    Unless `tools` names others, it is Debian's PostgreSQL 15 where that is installed, else the
+    embedded server's binaries.
+    """
+    server = Server(
+        folder / "server",
+        tools or (DEBIAN if DEBIAN.exists() else EmbeddedServer(folder)._tools()),
     )
-    options = f"-p {port} -h 127.0.0.1 -c unix_socket_directories=''"
-    tool("pg_ctl", "start", "--wait", f"--log={run / 'log'}", f"--options={options}")
+    server.initdb()
+    server.start()
     try:
-        yield URL.create(
-            "postgresql+asyncpg", "postgres", PASSWORD, "127.0.0.1", port, "postgres"
-        ).render_as_string(hide_password=False)
+        yield server
     finally:
-        tool("pg_ctl", "stop", "--wait", "--mode=immediate")
-        shutil.rmtree(run, ignore_errors=True)
+        server.remove()

@@ -16,7 +16,20 @@ PREFIX = "project:"
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 # Public parts of project/db and project/testing that no notebook builds, and why.
-NOT_BUILT: dict[str, str] = {}
+NOT_BUILT: dict[str, str] = {
+    "testing/database.py::database_of": "a line around SQLAlchemy's URL",
+    "testing/database.py::quote": "a line around SQLAlchemy's quoting",
+    "testing/database.py::sqlstate": "a line around the driver's error",
+    "testing/database.py::stop": "a line around pytest.exit",
+    "testing/database.py::psql_command": "puts a DSN's parts into another form",
+    "testing/database.py::pytest_addoption": "only wires --keep-test-db into pytest",
+    "testing/database.py::pytest_configure": "only wires --keep-test-db into pytest",
+    "testing/database.py::pytest_terminal_summary": "only wires --keep-test-db into pytest",
+    "testing/database.py::pytest_testnodedown": "only wires --keep-test-db into pytest-xdist",
+    "testing/database.py::pytest_fixture_setup": "only hands an error on in pytest-xdist",
+    "testing/scratch.py::create_scratch_database": "serves the notebooks, not the reader's tests",
+    "testing/scratch.py::drop_scratch_database": "serves the notebooks, not the reader's tests",
+}
 
 
 def tagged_cells() -> list[tuple[str, str, str]]:

@@ -2,6 +2,9 @@
 
 pytest -p project.testing.function_level tests/
 pytest -p project.testing.session_level tests/
+pytest -p project.testing.deletion tests/
+pytest -p project.testing.rollback tests/
+pytest -p project.testing.template tests/
 
 A strategy reads POSTGRES_DSN and two session fixtures that a conftest.py of yours can override:
 `alembic_config` (an `alembic.config.Config`) and `target_metadata` (a `sqlalchemy.MetaData`).

@@ -11,8 +11,9 @@ It can stand on a server that also holds what you love. So:
 import hashlib
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import shlex
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import NoReturn
 
 import pytest
@@ -25,18 +26,23 @@ from project import postgres
 from project.postgres.connection import first_line, run_async
 
 LONGEST_NAME = 63  # bytes; PostgreSQL cuts a longer identifier off without an error
-LOCK_SECONDS = 5
+LOCK_SECONDS = 5  # for a lock in the test database
+HOLD_SECONDS = 10  # for the test database: a killed run's last statement may still be at work
+MOST_WORKERS = 64  # of pytest-xdist, whose leftovers are looked for
 
 # The mark is the database's connection limit, far too high to limit anything. CREATE DATABASE
 # stores it in one step with the database: no crash can come between the two. An interrupted DROP
-# overwrites the limit, and leaves the comment.
+# overwrites the limit. The comment stays, and is the mark then.
 MARK = 1_413_829_460  # the letters TEST, as a number
 COMMENT = "Temporary test database: made by a test run, dropped at its end."
 
-# lock_not_available, query_canceled, object_in_use:
+# PostgreSQL's codes for errors, whose texts depend on the server's language:
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
+DUPLICATE_DATABASE = "42P04"
+INSUFFICIENT_PRIVILEGE = "42501"
 LOCK_NOT_AVAILABLE = "55P03"
-WAITED_TOO_LONG = (LOCK_NOT_AVAILABLE, "57014", "55006")
+OBJECT_IN_USE = "55006"
+QUERY_CANCELED = "57014"
 
 KEPT = pytest.StashKey[list[str]]()
 
@@ -108,12 +114,15 @@ async def temporary_database(
     name = database_of(dsn)
     async with admin_connection(original_dsn) as connection:
         await hold(connection, name)
-        await drop_leftovers(connection, database_of(original_dsn), name)
+        await drop_leftovers(connection, original_dsn, name)
         await create_database(connection, name)
         yield
         if not keep():
-            with naming_who_is_in_the_way(dsn):
-                await drop_database(connection, name, force=force)
+            try:
+                with naming_who_is_in_the_way(dsn):
+                    await drop_database(connection, name, force=force)
+            finally:
+                await drop_database(connection, name, force=True)
 
 
 async def hold(connection: AsyncConnection, name: str) -> None:
@@ -121,7 +130,7 @@ async def hold(connection: AsyncConnection, name: str) -> None:
 
     The lock is an advisory one: a number that PostgreSQL keeps for us, and nothing of yours.
     """
-    await connection.exec_driver_sql(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+    await connection.exec_driver_sql(f"SET lock_timeout = '{HOLD_SECONDS}s'")
     try:
         await connection.exec_driver_sql("SELECT pg_advisory_lock($1)", (lock_number(name),))
     except DBAPIError as error:
@@ -138,18 +147,20 @@ def lock_number(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
 
 
-async def drop_leftovers(connection: AsyncConnection, original: str, name: str) -> None:
+async def drop_leftovers(connection: AsyncConnection, original_dsn: str, name: str) -> None:
     """Drop what crashed runs on the same original have left, their workers' databases included."""
+    workers = (f"gw{number}" for number in range(MOST_WORKERS))
+    names = {name} | {database_of(make_test_dsn(original_dsn, part)) for part in ("", *workers)}
     found = await connection.exec_driver_sql(
-        "SELECT datname FROM pg_database WHERE datname = $1 OR datname ~ $2",
-        (name, f"^{re.escape(original)}(_gw[0-9]+)?_test$"),
+        "SELECT datname FROM pg_database WHERE datname = ANY($1)", (sorted(names),)
     )
     for leftover in found.scalars().all():
-        if not await is_ours(connection, leftover):
-            continue
         lock = (lock_number(leftover),)
         if (await connection.exec_driver_sql("SELECT pg_try_advisory_lock($1)", lock)).scalar():
-            await drop_database(connection, leftover, force=True)
+            try:
+                await drop_database(connection, leftover, force=True)
+            except DBAPIError as error:
+                stop(f"The leftover database {leftover!r} can't be dropped: {first_line(error)}")
             await connection.exec_driver_sql("SELECT pg_advisory_unlock($1)", lock)
 
 
@@ -169,16 +180,16 @@ async def create_database(connection: AsyncConnection, name: str) -> None:
     try:
         await connection.exec_driver_sql(f"CREATE DATABASE {quoted} CONNECTION LIMIT {MARK}")
     except DBAPIError as error:
-        if "already exists" in first_line(error):
+        if sqlstate(error) == DUPLICATE_DATABASE:
             stop(
                 f"There is a database {name!r} that no test run has made. It stays as it is:"
                 " rename it, or name another database in POSTGRES_DSN."
             )
-        stop(
-            f"The test database {name!r} can't be created: {first_line(error)}. If the role may"
-            " not create databases, let an administrator run: ALTER ROLE"
-            f" {quote(connection, connection.engine.url.username or '')} CREATEDB"
-        )
+        message = f"The test database {name!r} can't be created: {first_line(error)}"
+        if sqlstate(error) == INSUFFICIENT_PRIVILEGE:
+            role = quote(connection, connection.engine.url.username or "")
+            message += f". Let an administrator run: ALTER ROLE {role} CREATEDB"
+        stop(message)
     await connection.exec_driver_sql(f"COMMENT ON DATABASE {quoted} IS '{COMMENT}'")
     await connection.exec_driver_sql(
         f"ALTER DATABASE {quoted} SET lock_timeout = '{LOCK_SECONDS}s'"
@@ -188,40 +199,59 @@ async def create_database(connection: AsyncConnection, name: str) -> None:
 async def drop_database(connection: AsyncConnection, name: str, *, force: bool = False) -> None:
     """Drop a database that bears our mark, and no other."""
     if await is_ours(connection, name):
+        quoted = quote(connection, name)
         how = " WITH (FORCE)" if force else ""
-        await connection.exec_driver_sql(f"DROP DATABASE {quote(connection, name)}{how}")
+        # Anew, since a crash may have come between CREATE DATABASE and the comment.
+        await connection.exec_driver_sql(f"COMMENT ON DATABASE {quoted} IS '{COMMENT}'")
+        await connection.exec_driver_sql(f"DROP DATABASE {quoted}{how}")
 
 
 @contextmanager
 def naming_who_is_in_the_way(dsn: str) -> Iterator[None]:
-    """Fail and name the sessions on a test database, where cleaning it has to wait for them."""
+    """Where cleaning a test database waits for other sessions too long, name them and end them.
+
+    Ended, because each of the tests to come would wait for them again.
+    """
     try:
         yield
     except DBAPIError as error:
-        if sqlstate(error) not in WAITED_TOO_LONG:
+        if sqlstate(error) not in (LOCK_NOT_AVAILABLE, OBJECT_IN_USE, QUERY_CANCELED):
             raise
-        others = "\n".join(sessions_on(dsn))
-        pytest.fail(
-            f"The test database can't be cleaned: {first_line(error)}. In the way:\n{others}",
+        others = end_sessions(dsn, idle=sqlstate(error) == OBJECT_IN_USE)
+        raise pytest.fail.Exception(
+            f"The test database can't be cleaned: {first_line(error)}. These sessions were in the"
+            " way and have been ended; the next test may find what this one has left:\n"
+            + "\n".join(others),
             pytrace=False,
-        )
+        ) from None
 
 
-def sessions_on(dsn: str) -> list[str]:
-    """Describe the sessions that are open on a test database, a line each."""
-    found: list[str] = []
+def end_sessions(dsn: str, *, idle: bool) -> list[str]:
+    """End the sessions on a test database, and describe each in a line.
 
-    async def look() -> None:
+    Args:
+        dsn: the test database's.
+        idle: also those outside a transaction, which hold no lock.
+    """
+    ended: list[str] = []
+
+    async def end() -> None:
         async with admin_connection(os.environ["POSTGRES_DSN_ORIGINAL"]) as connection:
-            rows = await connection.exec_driver_sql(
-                "SELECT pid, usename, coalesce(state, 'unknown'), left(query, 100)"
-                " FROM pg_stat_activity WHERE datname = $1",
-                (database_of(dsn),),
+            found = await connection.exec_driver_sql(
+                "SELECT pid, usename, coalesce(state, 'unknown'),"
+                r" regexp_replace(left(query, 100), '\s+', ' ', 'g') FROM pg_stat_activity"
+                " WHERE datname = $1 AND ($2 OR state IS DISTINCT FROM 'idle')",
+                (database_of(dsn), idle),
             )
-            found.extend("  pid {}, user {}, {}, last statement: {}".format(*row) for row in rows)
+            for session in found.all():
+                ended.append("  pid {}, user {}, {}, last statement: {}".format(*session))
+                with suppress(DBAPIError):  # another role's session, which this one may not end
+                    await connection.exec_driver_sql(
+                        "SELECT pg_terminate_backend($1)", (session.pid,)
+                    )
 
-    run_async(look())
-    return found
+    run_async(end())
+    return ended
 
 
 def database_of(dsn: str) -> str:
@@ -244,6 +274,18 @@ def stop(message: str) -> NoReturn:
     pytest.exit(message, returncode=pytest.ExitCode.USAGE_ERROR)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(request: pytest.FixtureRequest) -> Generator[None, object, object]:
+    """Have a pytest-xdist worker hand on why the session ends: `pytest.exit` can't end it there."""
+    try:
+        return (yield)
+    except pytest.exit.Exception as error:
+        if not hasattr(request.config, "workeroutput"):
+            raise
+        request.session.shouldfail = str(error)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--keep-test-db`."""
     parser.getgroup("test database").addoption(
@@ -256,7 +298,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have a run that keeps its database stop at the first failure: the next test would use it."""
-    if config.getoption("keep_test_db"):
+    if config.getoption("keep_test_db", False):
         config.option.maxfail = 1
 
 
@@ -265,16 +307,35 @@ def keep_test_db(request: pytest.FixtureRequest) -> Callable[[], bool]:
     """Return a function that tells whether the test database stays as it is."""
 
     def keep() -> bool:
-        kept = bool(request.config.getoption("keep_test_db")) and request.session.testsfailed > 0
+        config = request.config
+        kept = bool(config.getoption("keep_test_db", False)) and request.session.testsfailed > 0
         if kept:
-            url = make_url(os.environ["POSTGRES_DSN"]).set(drivername="postgresql")
-            how = url._replace(password=None).render_as_string()
-            request.config.stash[KEPT] = [how]
-            if hasattr(request.config, "workeroutput"):
-                request.config.workeroutput["kept"] = how
+            command = psql_command(os.environ["POSTGRES_DSN"])
+            config.stash[KEPT] = [command]
+            if hasattr(config, "workeroutput"):
+                config.workeroutput["kept"] = command
         return kept
 
     return keep
+
+
+def psql_command(dsn: str) -> str:
+    """Return the shell command that opens a database in psql, without the password."""
+    url = make_url(dsn)
+    parameters = {
+        "host": url.host or url.query.get("host"),
+        "port": url.port or url.query.get("port"),
+        "user": url.username,
+        "dbname": url.database,
+        "sslmode": url.query.get("ssl") or url.query.get("sslmode"),
+    }
+    return "psql " + shlex.quote(
+        " ".join(
+            f"{name}=" + re.sub(r"([\\'\s])", r"\\\1", str(value))
+            for name, value in parameters.items()
+            if value
+        )
+    )
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -289,5 +350,5 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Show how to open the database that was kept."""
-    for dsn in config.stash.get(KEPT, []):
-        terminalreporter.write_line(f"The test database is kept. Open it with: psql '{dsn}'")
+    for command in config.stash.get(KEPT, []):
+        terminalreporter.write_line(f"The test database stays until the next run: {command}")

@@ -1,0 +1,81 @@
+"""What a strategy isolates and what it doesn't: one suite of tests, run under each strategy.
+
+python -m project.isolation
+python -m project.isolation deletion your_own.plugin
+"""
+
+import inspect
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+from project import postgres
+from project.isolation import suite
+from project.postgres.connection import run_async
+from project.testing.template import drop_templates
+from project.timing.tables import Table
+
+STRATEGIES = ("function_level", "session_level", "deletion", "rollback", "template")
+SUITE = Path(__file__).parent / "suite.py"
+WENT_WRONG = ("failure", "error")
+
+
+def questions() -> dict[str, str]:
+    """Return what the suite asks, by the class that asks it."""
+    return {
+        name: inspect.getdoc(value) or name
+        for name, value in vars(suite).items()
+        if name.startswith("Test")
+    }
+
+
+def answers(strategy: str, dsn: str | None = None) -> dict[str, bool]:
+    """Run the suite under a strategy, in a process of its own; return the answer by question.
+
+    Args:
+        strategy: a module in `project.testing`; with a dot in it, any module.
+        dsn: the original database. By default the one that `project.postgres` names.
+
+    Raises:
+        RuntimeError: the suite didn't run to its end.
+    """
+    dsn = dsn or postgres.dsn()
+    module = strategy if "." in strategy else f"project.testing.{strategy}"
+    left_out = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_WORKER")
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.xml")
+        options = ["-q", "-p", "no:cacheprovider", "-p", module, f"--junitxml={report}"]
+        result = subprocess.run(
+            [sys.executable, "-m", "pytest", *options, SUITE.name],
+            cwd=SUITE.parent,
+            env=environment | {"POSTGRES_DSN": dsn},
+            capture_output=True,
+            text=True,
+        )
+        run_async(drop_templates(dsn))
+        tests = list(ElementTree.parse(report).iter("testcase")) if report.exists() else []
+    answered = dict.fromkeys(questions().values(), True)
+    asked = set()
+    for test in tests:
+        question = questions()[test.attrib["classname"].rpartition(".")[2]]
+        asked.add(question)
+        if any(child.tag in WENT_WRONG for child in test):
+            answered[question] = False
+    if asked != set(answered):
+        raise RuntimeError(f"the suite didn't run under {strategy}:\n{result.stdout[-2000:]}")
+    return answered
+
+
+def table(strategies: Sequence[str] = STRATEGIES, dsn: str | None = None) -> Table:
+    """Run the suite under each strategy; return a table of the answers."""
+    columns = [answers(strategy, dsn) for strategy in strategies]
+    rows = [
+        (question, *("yes" if column[question] else "no" for column in columns))
+        for question in questions().values()
+    ]
+    return Table(["", *(strategy.replace("_", " ") for strategy in strategies)], rows)

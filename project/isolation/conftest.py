@@ -1,0 +1,23 @@
+"""The isolation suite's own migrations and tables."""
+
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+from sqlalchemy import MetaData
+
+from project.isolation.tables import METADATA
+
+
+@pytest.fixture(scope="session")
+def alembic_config() -> Config:
+    """Return the migrations to run."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+@pytest.fixture(scope="session")
+def target_metadata() -> MetaData:
+    """Return the tables that they make."""
+    return METADATA

@@ -1,0 +1,25 @@
+"""Runs the migration of the isolation suite."""
+
+import asyncio
+
+from alembic import context
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+
+def run_on(connection: Connection) -> None:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def main() -> None:
+    dsn = context.config.get_main_option("sqlalchemy.url") or ""
+    engine = create_async_engine(dsn, poolclass=NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(run_on)
+    await engine.dispose()
+
+
+asyncio.run(main())

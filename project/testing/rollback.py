@@ -1,0 +1,66 @@
+"""Rollback: migrate a database once, run each test in a transaction, and roll it back.
+
+Nothing that a test does is ever committed, though the code under test may commit and roll back: it
+does so to a savepoint. All of a test is one connection and one transaction, and that shows: NOW()
+stands still, and no other connection sees a row.
+"""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest_asyncio
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    async_sessionmaker,
+    create_async_engine,
+)
+
+from project.db.session_manager import DBSessionManager
+from project.testing import SHARED_FIXTURES
+from project.testing.session_level import create_test_db, migrate_db
+
+__all__ = ["create_test_db", "migrate_db"]  # as under session level
+
+pytest_plugins = (*SHARED_FIXTURES, "project.testing.one_loop")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_engine(create_test_db: str, migrate_db: None) -> AsyncIterator[AsyncEngine]:
+    """Yield the engine that all tests share."""
+    engine = create_async_engine(create_test_db)
+    yield engine
+    await engine.dispose()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def db(
+    shared_engine: AsyncEngine, keep_test_db: Callable[[], bool]
+) -> AsyncIterator[DBSessionManager]:
+    """Yield a session manager on one connection in a transaction; roll back after the test.
+
+    A test database that is kept for a look keeps the failed test's rows.
+    """
+    async with shared_engine.connect() as connection, connection.begin() as transaction:
+        yield OneTransaction(connection)
+        if keep_test_db():
+            await transaction.commit()
+        else:
+            await transaction.rollback()
+
+
+class OneTransaction(DBSessionManager):
+    """A session manager whose sessions share one connection, already in a transaction.
+
+    A session's commit releases a savepoint, and its rollback goes back to one.
+
+    Args:
+        connection: the connection, in a transaction that outlives the sessions.
+    """
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._asessionmaker = async_sessionmaker(
+            connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
+        )
+
+    async def close(self) -> None:
+        """Leave the connection open: it belongs to whoever has opened it."""

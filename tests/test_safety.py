@@ -1,0 +1,381 @@
+"""The guards around the test database, each at work. `make faults` is the long form."""
+
+import asyncio
+import os
+import random
+import re
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import pytest
+from jupyter_client.manager import KernelManager
+from sqlalchemy import make_url
+
+from project.postgres.embedded import EmbeddedServer
+from project.testing.database import (
+    COMMENT,
+    MARK,
+    admin_connection,
+    create_database,
+    database_of,
+    drop_database,
+    drop_leftovers,
+    is_ours,
+    make_test_dsn,
+    psql_command,
+    temporary_database,
+)
+from tests import faults
+from tests.faults import REFUSAL, STRATEGIES, Figures, Original, original
+from tests.servers import PASSWORD, Server, database, databases, query, quote
+
+WAITS = """
+import asyncio
+import pytest
+from pathlib import Path
+
+@pytest.mark.parametrize("n", range(2))
+@pytest.mark.asyncio
+async def test_waits(db, product_fixture, n):
+    Path("begun").touch()
+    while not Path("go").exists():
+        await asyncio.sleep(0.05)
+"""
+
+FAILS = """
+import pytest
+from project.db.models import Product
+
+@pytest.mark.parametrize("n", range(4))
+@pytest.mark.asyncio
+async def test_fails(db, product_fixture, n):
+    async with db.asessionmaker() as session:
+        session.add(Product(name="it's the second"))
+        await session.commit()
+    raise ValueError
+"""
+
+LEAKS = """
+import asyncpg, os, pytest
+from sqlalchemy import func, select
+from project.db.models import Product
+
+leaked = []
+
+@pytest.mark.parametrize("n", range(4))
+@pytest.mark.asyncio
+async def test_finds_one(db, product_fixture, n):
+    if n == 0:
+        leaked.append(await asyncpg.connect(os.environ["POSTGRES_DSN"].replace("+asyncpg", "")))
+        await leaked[0].execute(f"BEGIN; UPDATE product SET\\n name = 'leaked'")
+    async with db.asessionmaker() as session:
+        assert await session.scalar(select(func.count()).select_from(Product)) == 1
+
+@pytest.mark.asyncio
+async def test_leaves_a_connection(db, product_fixture):
+    leaked.append(await asyncpg.connect(os.environ["POSTGRES_DSN"].replace("+asyncpg", "")))
+"""
+
+
+@pytest.fixture
+def mine(password_server: Server) -> object:
+    """A role that may only create databases, its database with rows in it, and a suite."""
+    with original(password_server.url, "mine", "participant") as mine:
+        yield mine
+
+
+def wait_for(happened: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.05)
+
+
+def left(mine: Original) -> set[str]:
+    """The databases on the server beside those that belong there."""
+    return databases(mine.dsn) - {"postgres", "template0", "template1", "mine"}
+
+
+def clean(mine: Original) -> None:
+    """Do what each run begins with."""
+
+    async def drop() -> None:
+        async with admin_connection(mine.dsn) as connection:
+            await drop_leftovers(connection, mine.dsn, database_of(make_test_dsn(mine.dsn)))
+
+    asyncio.run(drop())
+
+
+# --- never drop what we did not create ---
+
+
+@pytest.mark.parametrize("part", ["", "gw7"])
+def test_without_the_mark_it_stays_and_with_it_goes(part: str, original_dsn: str) -> None:
+    dsn = make_test_dsn(original_dsn, part)
+    name = database_of(dsn)
+
+    async def clean() -> None:
+        async with admin_connection(original_dsn) as connection:
+            await drop_leftovers(connection, original_dsn, name)
+
+    with database(original_dsn, name):
+        asyncio.run(clean())
+        assert name in databases(original_dsn)
+        query(original_dsn, f"COMMENT ON DATABASE {quote(name)} IS '{COMMENT}'")
+        asyncio.run(clean())
+        assert name not in databases(original_dsn)
+        # As a loss of power between CREATE DATABASE and COMMENT leaves it:
+        query(original_dsn, f"CREATE DATABASE {quote(name)} CONNECTION LIMIT {MARK}")
+        asyncio.run(clean())
+        assert name not in databases(original_dsn)
+
+
+def test_a_leftover_of_another_role_is_named(mine: Original, password_dsn: str) -> None:
+    name = quote(database_of(make_test_dsn(mine.dsn)))
+    query(password_dsn, f"CREATE DATABASE {name} CONNECTION LIMIT {MARK}")
+    try:
+        code, said = mine.run("session_level")
+        assert code == pytest.ExitCode.USAGE_ERROR
+        assert "The leftover database 'mine_test' can't be dropped: must be owner" in said
+    finally:
+        query(password_dsn, f"DROP DATABASE {name}")
+
+
+@pytest.mark.parametrize("name", ["shop_gw0", "o" * 63, "ü" * 31])
+def test_a_workers_leftover_is_found_whatever_the_originals_name(
+    name: str, password_server: Server
+) -> None:
+    with database(password_server.url.render_as_string(hide_password=False), name) as dsn:
+        before = databases(dsn)
+        leftover = database_of(make_test_dsn(dsn, "gw5"))
+
+        async def leave_and_clean() -> None:
+            async with admin_connection(dsn) as connection:
+                await create_database(connection, leftover)
+                assert await is_ours(connection, leftover)
+                await drop_leftovers(connection, dsn, database_of(make_test_dsn(dsn)))
+
+        asyncio.run(leave_and_clean())
+        assert databases(dsn) == before
+
+
+def test_an_interrupted_drop_leaves_the_mark(password_dsn: str) -> None:
+    """A drop that waits after its point of no return is ended there.
+
+    Before that, a crash had come between CREATE DATABASE and the comment.
+    """
+    with database(password_dsn, "original of a drop") as dsn:
+        before = databases(dsn)
+        name = database_of(make_test_dsn(dsn))
+
+        async def interrupt_and_clean() -> None:
+            async with admin_connection(dsn) as connection, admin_connection(dsn) as blocker:
+                await create_database(connection, name)
+                await connection.exec_driver_sql(f"COMMENT ON DATABASE {quote(name)} IS NULL")
+                assert await is_ours(connection, name)  # also keeps the lock below out of its way
+                await blocker.exec_driver_sql("BEGIN")
+                await blocker.exec_driver_sql("LOCK TABLE pg_tablespace IN ACCESS EXCLUSIVE MODE")
+                await connection.exec_driver_sql("SET lock_timeout = '1s'")
+                with pytest.raises(Exception, match="lock timeout"):
+                    await drop_database(connection, name)
+                await blocker.exec_driver_sql("ROLLBACK")
+                limit = "SELECT datconnlimit FROM pg_database WHERE datname = $1"
+                found = await connection.exec_driver_sql(limit, (name,))
+                assert found.scalar() == -2  # an invalid database, to which nobody can connect
+                await drop_leftovers(connection, dsn, name)
+
+        asyncio.run(interrupt_and_clean())
+        assert databases(dsn) == before
+
+
+# --- never two on one ---
+
+
+def test_a_second_run_is_refused(mine: Original) -> None:
+    """The first one runs here, with two workers' databases and one without."""
+
+    async def first() -> list[tuple[int, str]]:
+        async with AsyncExitStack() as held:
+            for part in ("", "gw0", "gw1"):
+                dsn = make_test_dsn(mine.dsn, part)
+                await held.enter_async_context(temporary_database(mine.dsn, dsn, lambda: False))
+            second = [mine.start("function_level"), mine.start("session_level", "-n2")]
+            said = [await asyncio.to_thread(process.communicate) for process in second]
+            assert len(await asyncio.to_thread(left, mine)) == 3
+        return [(process.returncode, text) for process, (text, _) in zip(second, said, strict=True)]
+
+    (code, alone), (workers_code, workers) = asyncio.run(first())
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert f"{REFUSAL} 'mine_test'" in alone
+    assert workers_code != 0
+    assert f"{REFUSAL} 'mine_gw0_test'" in workers
+    assert "INTERNALERROR" not in workers
+    assert not left(mine)
+
+
+def test_workers_on_a_bad_dsn_say_why(mine: Original) -> None:
+    mine.url = mine.url.set(port=1)
+    code, said = mine.run("session_level", "-n2")
+    assert code != 0
+    assert "port 1, as user 'participant', which can't be used" in said
+    assert "INTERNALERROR" not in said
+
+
+# --- crash-safe ---
+
+
+def test_runs_killed_at_random_moments(password_server: Server) -> None:
+    figures, chance = Figures(), random.Random(os.urandom(8))
+    phases = (chance.choice(faults.PHASES),)
+    faults.faults(password_server, figures, faults.KILL, phases, 1, chance, ("participant",))
+    assert not figures.wrong, "\n".join(figures.wrong)
+
+
+def test_an_interrupted_run_leaves_nothing(mine: Original) -> None:
+    (mine.folder / "test_it.py").write_text(WAITS)
+    process = mine.start("function_level")
+    wait_for((mine.folder / "begun").exists)
+    process.send_signal(signal.SIGINT)
+    assert "KeyboardInterrupt" in process.communicate(timeout=60)[0]
+    assert not left(mine)
+
+
+def test_a_killed_kernel(mine: Original) -> None:
+    """A notebook runs pytest in its kernel, and the kernel is killed in the middle of a test."""
+    (mine.folder / "test_it.py").write_text(WAITS)
+    manager = KernelManager(transport="ipc", ip=str(mine.folder / "kernel"))
+    manager.start_kernel(cwd=str(mine.folder), env=os.environ | {"POSTGRES_DSN": mine.dsn})
+    try:
+        client = manager.client()
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        client.execute(
+            "import ipytest\n"
+            "ipytest.autoconfig(run_in_thread=True)\n"
+            "ipytest.run('test_it.py', '-p', 'project.testing.session_level')"
+        )
+        wait_for((mine.folder / "begun").exists)
+        client.stop_channels()
+    finally:
+        manager.shutdown_kernel(now=True)
+    assert left(mine) == {"mine_test"}
+    clean(mine)
+    assert not left(mine)
+
+
+# --- names ---
+
+
+def test_generated_dsns(password_server: Server) -> None:
+    figures = Figures()
+    faults.dsns([password_server], figures, count=100, connected=6)
+    assert not figures.wrong, "\n".join(figures.wrong)
+
+
+def test_an_original_that_is_named_like_a_workers() -> None:
+    shop, worker = "postgresql+asyncpg://u@h/shop", "postgresql+asyncpg://u@h/shop_gw0"
+    names = {make_test_dsn(shop), make_test_dsn(shop, "gw0"), make_test_dsn(worker)}
+    assert len(names | {make_test_dsn(worker, "gw0")}) == 4
+
+
+# --- --keep-test-db ---
+
+
+def in_psql(command: str, statement: str) -> str:
+    """Run a psql command as the terminal shows it, with the embedded server's psql."""
+    tools = EmbeddedServer()._tools()
+    shell = f"{command} --no-psqlrc --tuples-only --no-align -c {shlex.quote(statement)}"
+    path = {"PATH": f"{tools}:{os.environ['PATH']}", "PGPASSWORD": "participant"}
+    return subprocess.run(
+        shell, shell=True, env=os.environ | path, capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.mark.parametrize(
+    ("strategy", "workers"),
+    [("function_level", []), ("session_level", []), ("session_level", ["-n2"])],
+)
+def test_a_kept_database_is_as_the_failed_test_left_it(
+    strategy: str, workers: list[str], mine: Original
+) -> None:
+    (mine.folder / "test_it.py").write_text(FAILS)
+    code, said = mine.run(strategy, "--keep-test-db", *workers)
+    assert code != 0
+    kept = re.findall(r"The test database stays until the next run: (psql .*)", said)
+    assert 1 <= len(kept) <= 2  # two workers may fail before one of them stops the other
+    assert len(kept) == len(left(mine))
+    for command in kept:
+        assert "password" not in command
+        assert "participant@" not in command
+        names = in_psql(command, "SELECT name FROM product ORDER BY name DESC")
+        assert names == "it's the second\nTest product\n"
+    clean(mine)
+    assert not left(mine)
+
+
+def test_a_run_that_passes_keeps_nothing(mine: Original) -> None:
+    code, said = mine.run("session_level", "--keep-test-db")
+    assert code == 0
+    assert "psql" not in said
+    assert not left(mine)
+
+
+def test_psql_opens_awkward_names_and_shows_no_password(password_server: Server) -> None:
+    name = 'it\'s a \\ "name" = $1 %40'
+    url = password_server.url.set(password=None)
+    with database(password_server.url.render_as_string(hide_password=False), name):
+        secret = {"password": "n0t-to-be-seen", "ssl": "prefer"}
+        shown = psql_command(
+            url.set(database=name, query=secret).render_as_string(hide_password=False)
+        )
+        assert "n0t-to-be-seen" not in shown
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("os.environ", os.environ | {"PGPASSFILE": "/dev/null"})
+            shell = shown.replace("psql ", f"PGPASSWORD={shlex.quote(PASSWORD)} psql ", 1)
+            assert in_psql(shell, "SELECT current_database()") == name + "\n"
+
+
+# --- bounded waits ---
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_an_open_transaction_is_named_and_ended(strategy: str, mine: Original) -> None:
+    (mine.folder / "test_it.py").write_text(LEAKS)
+    code, said = mine.run(strategy, "-W", "ignore")
+    assert code == pytest.ExitCode.TESTS_FAILED
+    assert len(re.findall("idle in transaction, last statement: BEGIN; UPDATE product", said)) == 1
+    at_the_end = strategy == "function_level"  # which ends no connection by force
+    assert len(re.findall("is being accessed by other users", said)) == at_the_end
+    # The next test may find what the first has left; all others find what they should.
+    assert f"1 failed, 4 passed, {1 + at_the_end} error" in said
+    assert "DBAPIError" not in said
+    assert not left(mine)
+
+
+# --- many at once ---
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_each_worker_has_a_database_of_its_own(strategy: str, mine: Original) -> None:
+    source = faults.SUITE.replace("range(4)", "range(12)") + (
+        "    import os\n"
+        "    with open(os.environ['PYTEST_XDIST_WORKER'], 'a') as file:\n"
+        "        file.write(os.environ['POSTGRES_DSN'].rpartition('/')[2] + '\\n')\n"
+    )
+    (mine.folder / "test_it.py").write_text(source)
+    code, said = mine.run(strategy, "-n4")
+    assert code == 0, said
+    for number in range(4):
+        used = set((mine.folder / f"gw{number}").read_text().split())
+        assert used == {make_url(make_test_dsn(mine.dsn, f"gw{number}")).database}
+    assert not left(mine)
+
+
+def test_runs_at_once(password_server: Server) -> None:
+    figures = Figures()
+    faults.at_once(password_server, figures, many=2, same=2)
+    assert not figures.wrong, "\n".join(figures.wrong)
