@@ -23,7 +23,7 @@ from traitlets.config import Config
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "notebooks"
 README_PICTURE = FOLDER / "00_start_here.png"
-CELL_SECONDS = 300
+CELL_SECONDS = 600  # the long cells of notebook 06, on a busy machine
 
 ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
