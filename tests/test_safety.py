@@ -347,10 +347,12 @@ def test_an_open_transaction_is_named_and_ended(strategy: str, mine: Original) -
     (mine.folder / "test_it.py").write_text(LEAKS)
     code, said = mine.run(strategy, "-W", "ignore")
     assert code == pytest.ExitCode.TESTS_FAILED
-    said = said.partition("short test summary info")[0]  # in CI, it repeats whole messages
-    assert len(re.findall("idle in transaction, last statement: BEGIN; UPDATE product", said)) == 1
+    report = said.partition("short test summary info")[0]  # in CI, the summary repeats messages
+    assert (
+        len(re.findall("idle in transaction, last statement: BEGIN; UPDATE product", report)) == 1
+    )
     at_the_end = strategy == "function_level"  # which ends no connection by force
-    assert len(re.findall("is being accessed by other users", said)) == at_the_end
+    assert len(re.findall("is being accessed by other users", report)) == at_the_end
     # The next test may find what the first has left; all others find what they should.
     assert f"1 failed, 4 passed, {1 + at_the_end} error" in said
     assert "DBAPIError" not in said
