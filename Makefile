@@ -9,8 +9,8 @@
 # make lock       pin the newest versions that pyproject.toml admits
 # make clean      remove what make has made
 #
-# PYTHON=python3.12 chooses another interpreter. Nothing else is needed: PostgreSQL comes with
-# the packages.
+# PYTHON=python3.12 chooses another interpreter, NOTEBOOKS="00 04" the notebooks that launch runs.
+# Nothing else is needed: PostgreSQL comes with the packages.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -22,6 +22,12 @@ READY := $(VENV)/ready-with-$(notdir $(PYTHON))
 FIRST := notebooks/00_start_here.ipynb
 # Jupyter asks root, who is alone in many a container, to say that this is meant.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+# Tests compare a server's databases before and after. Each worker has a server of its own, but
+# on yours they take turns.
+WORKERS := $(if $(POSTGRES_DSN),,-n logical --maxprocesses 4 --dist worksteal)
+
+# The tests start pytest hundreds of times: let it keep what it compiles.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: lab setup test faults notebooks lint lowest launch lock clean
 
@@ -31,7 +37,7 @@ lab: $(READY)
 setup: $(READY)
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(WORKERS)
 
 faults: $(READY)
 	$(BIN)/python -m tests.faults
@@ -52,12 +58,12 @@ lowest: $(READY)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
 	$(BIN)/uv pip compile --quiet --resolution lowest-direct --output-file $(LOWEST)/requirements.txt pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --requirement $(LOWEST)/requirements.txt --editable .
-	$(LOWEST)/bin/python -m pytest tests/test_records.py tests/test_models.py tests/test_session_manager.py \
+	$(LOWEST)/bin/python -m pytest $(WORKERS) tests/test_records.py tests/test_models.py tests/test_session_manager.py \
 		tests/test_migrations.py tests/test_recorder.py tests/test_notebooks.py \
 		-k "not test_notebooks or 00 or 01 or 02 or 03 or 04 or 05"
 
 launch: $(READY)
-	$(BIN)/python -m tests.launch
+	$(BIN)/python -m tests.launch $(NOTEBOOKS)
 
 lock: $(READY)
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \

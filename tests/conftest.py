@@ -1,6 +1,8 @@
 """The project's own tests run as a reader's do: under an isolation strategy, as a plugin."""
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,23 @@ pytest_plugins = ["project.testing.session_level"]
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "error")
+    if config.getoption("numprocesses", None) and os.environ.get("POSTGRES_DSN"):
+        raise pytest.UsageError(
+            "The tests compare a server's databases before and after. On the server that"
+            " POSTGRES_DSN names they can't run in several processes: leave out -n."
+        )
+    # Taken out of the environment, for the pytest runs that tests start are no workers.
+    if os.environ.pop("PYTEST_XDIST_WORKER", None):
+        serve_this_worker()
+
+
+def serve_this_worker() -> None:
+    """Give a pytest-xdist worker a server of its own, so that it meets no other's databases."""
+    folder = tempfile.mkdtemp()
+    Path(folder).chmod(0o755)  # where root runs the tests, the server is another user's
+    os.environ["PROJECT_POSTGRES_DIR"] = folder
+    # Exit functions run last in, first out: the server's own, which stops it, comes before.
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 @pytest.fixture
