@@ -48,7 +48,7 @@ import pytest
 from sqlalchemy import func, select
 from project.db.models import Product
 
-@pytest.mark.parametrize("n", range(4))
+@pytest.mark.parametrize("n", range(5))
 @pytest.mark.asyncio
 async def test_finds_nothing_leaves_a_row(db, n):
     async with db.asessionmaker() as session:

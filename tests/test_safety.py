@@ -364,7 +364,7 @@ def test_an_open_transaction_is_named_and_ended(strategy: str, mine: Original) -
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_each_worker_has_a_database_of_its_own(strategy: str, mine: Original) -> None:
-    source = faults.SUITE.replace("range(4)", "range(12)") + (
+    source = faults.SUITE.replace("range(5)", "range(12)") + (
         "    import os\n"
         "    with open(os.environ['PYTEST_XDIST_WORKER'], 'a') as file:\n"
         "        file.write(os.environ['POSTGRES_DSN'].rpartition('/')[2] + '\\n')\n"
