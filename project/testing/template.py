@@ -11,7 +11,6 @@ import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-import pytest
 import pytest_asyncio
 from alembic import command
 from alembic.config import Config
@@ -30,14 +29,11 @@ from project.testing.database import (
     hold,
     is_ours,
     lock_number,
-    make_test_dsn,
     quote,
 )
 from project.testing.migrations import point_at
 
 pytest_plugins = (*SHARED_FIXTURES, "project.testing.one_loop")
-
-CLONES_AT_MOST = 5  # used and not yet dropped; each is dropped over a connection of its own
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -65,9 +61,10 @@ async def migrate_db(admin: AsyncConnection, alembic_config: Config) -> str:
     if not await is_ours(admin, template):
         await create_database(admin, database_of(dsn))
         await asyncio.to_thread(command.upgrade, point_at(alembic_config, dsn), "head")
-        # A copy is made as a whole or not at all: a template that is there is complete.
-        await clone_database(admin, database_of(dsn), template, "ALLOW_CONNECTIONS false")
-        await drop_database(admin, database_of(dsn))
+        migrated = f"ALTER DATABASE {quote(admin, database_of(dsn))}"
+        await admin.exec_driver_sql(f"{migrated} ALLOW_CONNECTIONS false")
+        # It gets the template's name last: a template that is there is complete.
+        await admin.exec_driver_sql(f"{migrated} RENAME TO {quote(admin, template)}")
     await admin.exec_driver_sql("SELECT pg_advisory_lock_shared($1)", lock)
     await admin.exec_driver_sql("SELECT pg_advisory_unlock($1)", lock)
     await drop_templates(original)
@@ -91,44 +88,21 @@ def fingerprint(config: Config) -> str:
     return digest.hexdigest()[:12]
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def used_clones(admin: AsyncConnection) -> AsyncIterator[list[str]]:
-    """Yield a list for the clones that tests have used; drop them at the end.
-
-    At the start, drop those that a crashed session has left.
-    """
-    original = os.environ["POSTGRES_DSN_ORIGINAL"]
-    for number in range(CLONES_AT_MOST):
-        name = database_of(clone_dsn(number))
-        if await is_ours(admin, name):
-            await drop_leftovers(admin, original, name)
-    used: list[str] = []
-    yield used
-    await drop_clones(original, used)
-
-
 @pytest_asyncio.fixture(loop_scope="session")
 async def create_test_db(
-    admin: AsyncConnection,
-    migrate_db: str,
-    used_clones: list[str],
-    keep_test_db: Callable[[], bool],
+    admin: AsyncConnection, migrate_db: str, keep_test_db: Callable[[], bool]
 ) -> AsyncIterator[str]:
-    """Clone the template for the test, and yield the clone's DSN. POSTGRES_DSN names it too.
+    """Clone the template for the test, and drop the clone after it; yield the clone's DSN.
 
-    DROP DATABASE makes the server write all it has in memory to the disk. So the clones go
-    together, after every fifth test and at the end.
+    DROP DATABASE has the server write what it has in memory to the disk. What belongs to the
+    dropped database is forgotten instead, so a clone that goes at once costs little; clones that
+    wait to be dropped together would be written.
     """
-    if len(used_clones) == CLONES_AT_MOST:
-        await drop_clones(os.environ["POSTGRES_DSN_ORIGINAL"], used_clones)
-        used_clones.clear()
-    dsn = clone_dsn(len(used_clones))
+    dsn = os.environ["POSTGRES_DSN"]
     await clone_database(admin, migrate_db, database_of(dsn))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("POSTGRES_DSN", dsn)
-        yield dsn
-        if not keep_test_db():
-            used_clones.append(database_of(dsn))
+    yield dsn
+    if not keep_test_db():
+        await drop_database(admin, database_of(dsn), force=True)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -139,34 +113,12 @@ async def db(create_test_db: str) -> AsyncIterator[DBSessionManager]:
     await manager.close()
 
 
-def clone_dsn(number: int) -> str:
-    """Return the DSN of one of this session's clones. A pytest-xdist worker's are its own."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    return make_test_dsn(os.environ["POSTGRES_DSN_ORIGINAL"], f"{worker}clone{number}")
-
-
-async def clone_database(
-    connection: AsyncConnection, source: str, name: str, options: str = ""
-) -> None:
+async def clone_database(connection: AsyncConnection, source: str, name: str) -> None:
     """Copy a database that nobody is connected to, with our mark. Everything in it is copied."""
     source, name = quote(connection, source), quote(connection, name)
     await connection.exec_driver_sql(
-        f"CREATE DATABASE {name} TEMPLATE {source} CONNECTION LIMIT {MARK} {options}"
+        f"CREATE DATABASE {name} TEMPLATE {source} CONNECTION LIMIT {MARK}"
     )
-
-
-async def drop_clones(original_dsn: str, names: list[str]) -> None:
-    """Drop databases all at once, each over a connection of its own.
-
-    What they still have in memory is forgotten, not written, and they share the writing of the
-    rest.
-    """
-
-    async def drop(name: str) -> None:
-        async with admin_connection(original_dsn) as connection:
-            await drop_database(connection, name, force=True)
-
-    await asyncio.gather(*(drop(name) for name in names))
 
 
 async def drop_templates(original_dsn: str) -> None:
