@@ -1,0 +1,58 @@
+"""A conftest.py for py-pglite."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from alembic import command
+from alembic.config import Config
+from py_pglite.config import PGliteConfig
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from project.db.session_manager import DBSessionManager
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Run as with --asyncio-mode=auto."""
+    config.option.asyncio_mode = "auto"
+
+
+@pytest.fixture(scope="session")
+def pglite_config() -> PGliteConfig:
+    """Return its configuration. What npm installs stays beside the Python packages."""
+    return PGliteConfig(work_dir=Path(sys.prefix, "pglite"))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def migrated(pglite_async_engine: AsyncEngine, alembic_config: Config) -> None:
+    """Migrate once, on its one connection."""
+
+    def upgrade(connection: Connection) -> None:
+        alembic_config.attributes["connection"] = connection
+        command.upgrade(alembic_config, "head")
+
+    async with pglite_async_engine.connect() as connection:
+        await connection.run_sync(upgrade)
+
+
+class OnOneConnection(DBSessionManager):
+    """A session manager on py-pglite's engine."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._asessionmaker = async_sessionmaker(engine, expire_on_commit=False)
+
+
+@pytest.fixture
+def db(
+    migrated: None,
+    pglite_config: PGliteConfig,
+    pglite_async_engine: AsyncEngine,
+    pglite_async_session: AsyncSession,
+    monkeypatch: pytest.MonkeyPatch,
+) -> DBSessionManager:
+    """Return a session manager on tables that `pglite_async_session` has emptied."""
+    dsn = f"{pglite_config.get_connection_string()}&connect_timeout=5"
+    monkeypatch.setenv("POSTGRES_DSN", dsn)
+    return OnOneConnection(pglite_async_engine)
