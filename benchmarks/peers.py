@@ -6,6 +6,7 @@ python -m benchmarks.peers --rounds 5 --tests 20 --json benchmarks/kept.json
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 from tqdm import tqdm
 
-from project.isolation import STRATEGIES, answers
+from project.isolation import STRATEGIES, answers, questions
 from project.timing.compare import compare
 from project.timing.peers import PEERS, PeerComparison, costs, isolation, package_of
 from project.timing.server import set_up, temporary_server
@@ -30,7 +31,7 @@ PUBLISHED = (
 LEFT_OUT = {"pytest-pglite": "its releases want Python 3.14 or newer"}
 NEED_NODE = ("py_pglite",)
 
-# In the isolation suite. Each question runs alone: what one leaves behind is no other's answer.
+# Classes of the isolation suite. Each runs alone: what one leaves behind is no other's answer.
 ASKED = ("TestRows", "TestSecondConnection", "TestColumn", "TestSequence", "TestTime")
 SECONDS_TO_ANSWER = 120
 
@@ -42,11 +43,21 @@ def main() -> None:
     if not (shutil.which("node") and shutil.which("npm")):
         left_out |= {package_of(name): "it needs Node and npm" for name in NEED_NODE}
     peers = [PEERS + name for name in PUBLISHED if package_of(name) not in left_out]
+    # Each session loads its own plugin, and none of the other peers'.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     with temporary_server() as dsn:
         if given.fsync_off:
             set_up(dsn, {"fsync": "off"})
-        comparison = run([*STRATEGIES, *peers], without_host(dsn), given.rounds, given.tests)
-    comparison.environment |= {package_of(peer): version(package_of(peer)) for peer in peers}
+        dsn = without_host(dsn)
+        isolates = ask([*STRATEGIES, *peers], dsn)
+        for peer in peers:
+            if not any(isolates[peer].values()):  # they would all say no
+                del isolates[peer]
+                left_out[package_of(peer)] = "its tests don't run here"
+        found = compare(list(isolates), [Workload(given.tests)], rounds=given.rounds, dsn=dsn)
+    comparison = PeerComparison(found.sessions, found.environment, isolates=isolates)
+    packages = [package_of(name) for name in isolates if name.startswith(PEERS)]
+    comparison.environment |= {package: version(package) for package in packages}
     comparison.command = " ".join(["python -m benchmarks.peers", *sys.argv[1:]])
     print(", ".join(f"{name} {value}" for name, value in comparison.environment.items()))
     print(f"\n{costs(comparison)}\n\n{isolation(comparison)}\n")
@@ -59,18 +70,18 @@ def main() -> None:
         comparison.save(given.json)
 
 
-def run(strategies: list[str], dsn: str, rounds: int, tests: int) -> PeerComparison:
-    """Ask what each strategy isolates, then time them all, round by round."""
-    # Each session loads its own plugin, and none of the other peers'.
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+def ask(strategies: list[str], dsn: str) -> dict[str, dict[str, bool]]:
+    """Return what each strategy isolates. No answer in time is a no."""
     isolates: dict[str, dict[str, bool]] = {}
     for strategy in tqdm(strategies, desc="what it isolates", leave=False):
         isolates[strategy] = {}
         for name in ASKED:
-            answered = answers(strategy, dsn, classes=[name], seconds=SECONDS_TO_ANSWER)
-            isolates[strategy] |= answered
-    found = compare(strategies, [Workload(tests)], rounds=rounds, dsn=dsn)
-    return PeerComparison(found.sessions, found.environment, isolates=isolates)
+            try:
+                answer = answers(strategy, dsn, classes=[name], seconds=SECONDS_TO_ANSWER)
+            except subprocess.TimeoutExpired:
+                answer = {questions()[name]: False}
+            isolates[strategy] |= answer
+    return isolates
 
 
 def without_host(dsn: str) -> str:

@@ -1,4 +1,4 @@
-"""What the peers' suites share: the two tests want a session manager, whoever gives the database."""
+"""What the peers' suites share: the two tests want a session manager, on some database."""
 
 import os
 from collections.abc import AsyncIterator

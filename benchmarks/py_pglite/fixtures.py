@@ -8,10 +8,14 @@ import pytest_asyncio
 from alembic import command
 from alembic.config import Config
 from py_pglite.config import PGliteConfig
+from py_pglite.manager import PGliteManager
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from project.db.session_manager import DBSessionManager
+
+# Its last resort ends every PGlite on the machine, whoever has started it. Not here.
+PGliteManager._kill_all_pglite_processes = lambda self: None
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -22,7 +26,10 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def pglite_config() -> PGliteConfig:
     """Return its configuration. What npm installs stays beside the Python packages."""
-    return PGliteConfig(work_dir=Path(sys.prefix, "pglite"))
+    folder = Path(sys.prefix, "pglite")
+    # It keeps this file too, with the last session's socket in it, and would wait for the new one.
+    (folder / "pglite_manager.js").unlink(missing_ok=True)
+    return PGliteConfig(work_dir=folder)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
