@@ -24,12 +24,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def pglite_config() -> PGliteConfig:
+def pglite_config(tmp_path_factory: pytest.TempPathFactory) -> PGliteConfig:
     """Return its configuration. What npm installs stays beside the Python packages."""
+    socket = tmp_path_factory.mktemp("pglite") / ".s.PGSQL.5432"
     folder = Path(sys.prefix, "pglite")
     # It keeps this file too, with the last session's socket in it, and would wait for the new one.
     (folder / "pglite_manager.js").unlink(missing_ok=True)
-    return PGliteConfig(work_dir=folder)
+    return PGliteConfig(work_dir=folder, socket_path=str(socket))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
