@@ -55,7 +55,7 @@ def test_uses_it(_does_the_work):
 
 
 def record(folder: Path, *options: str, tests: str = TESTS) -> Recorder:
-    file = folder / "test_recorded.py"
+    file = folder / f"{folder.name}.py"  # named for the test: importlib keeps modules by name
     file.write_text(tests)
     recorder = Recorder()
     here = ["--rootdir", str(folder), "--import-mode=importlib"]
