@@ -7,6 +7,7 @@
 # make lowest     run the tests with the lowest versions that pyproject.toml admits
 # make launch     build, start and run what Binder does, without Docker (on Linux)
 # make lock       pin the newest versions that pyproject.toml admits
+# make benchmarks compare the strategies with published ones, for about ten minutes
 # make clean      remove what make has made
 #
 # PYTHON=python3.12 chooses another interpreter, NOTEBOOKS="00 04" the notebooks that launch runs.
@@ -15,6 +16,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 LOWEST := .venv-lowest
+BENCHMARKS := .venv-benchmarks
 
 BIN := $(VENV)/bin
 # Named for the interpreter, so that another one gets a new environment.
@@ -29,7 +31,7 @@ WORKERS := $(if $(POSTGRES_DSN),,-n logical --maxprocesses 4 --dist worksteal)
 # The tests start pytest hundreds of times: let it keep what it compiles.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: lab setup test faults notebooks lint lowest launch lock clean
+.PHONY: lab setup test faults notebooks lint lowest launch benchmarks lock clean
 
 lab: $(READY)
 	$(BIN)/jupyter lab $(AS_ROOT) --LabApp.default_url=/lab/tree/$(FIRST)
@@ -65,9 +67,19 @@ lowest: $(READY)
 launch: $(READY)
 	$(BIN)/python -m tests.launch $(NOTEBOOKS)
 
+benchmarks: $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(BENCHMARKS)
+	$(BIN)/uv pip install --quiet --python $(BENCHMARKS)/bin/python --require-hashes \
+		--requirement requirements.txt --requirement benchmarks/requirements.txt
+	$(BIN)/uv pip install --quiet --python $(BENCHMARKS)/bin/python --no-deps --no-build-isolation --editable .
+	$(BENCHMARKS)/bin/python -m benchmarks.peers
+
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+	--upgrade --python-version 3.11
+
 lock: $(READY)
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
-		--upgrade --extra dev --python-version 3.11 --output-file requirements.txt pyproject.toml
+	$(COMPILE) --extra dev --output-file requirements.txt pyproject.toml
+	$(COMPILE) --output-file benchmarks/requirements.txt benchmarks/requirements.in
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -80,5 +92,5 @@ $(READY): requirements.txt pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(LOWEST) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) $(BENCHMARKS) .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

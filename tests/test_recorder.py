@@ -40,9 +40,23 @@ def test_faulty(faulty):
 """
 
 
-def record(folder: Path, *options: str) -> Recorder:
-    file = folder / "test_recorded.py"
-    file.write_text(TESTS)
+UNDERSCORE = """
+import pytest
+
+
+@pytest.fixture
+def _does_the_work():
+    pass
+
+
+def test_uses_it(_does_the_work):
+    pass
+"""
+
+
+def record(folder: Path, *options: str, tests: str = TESTS) -> Recorder:
+    file = folder / f"{folder.name}.py"  # named for the test: importlib keeps modules by name
+    file.write_text(tests)
     recorder = Recorder()
     here = ["--rootdir", str(folder), "--import-mode=importlib"]
     plain = ["-p", "no:cacheprovider", "-p", "no:asyncio"]
@@ -62,3 +76,8 @@ def test_a_tests_time_is_shared_out_and_the_dearest_part_comes_first(tmp_path: P
     assert [row[0] for row in rows] == ["slow", "the test itself", "faulty"]
     percents = [int(re.sub("%", "", row[-1])) for row in rows]
     assert 99 <= sum(percents) <= 101
+
+
+def test_a_fixture_is_recorded_whatever_its_name(tmp_path: Path) -> None:
+    recorded = [span.name for span in record(tmp_path, tests=UNDERSCORE).fixtures]
+    assert recorded == ["_does_the_work"]

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -33,16 +33,26 @@ def questions() -> dict[str, str]:
     }
 
 
-def answers(strategy: str, dsn: str | None = None) -> dict[str, bool]:
+def answers(
+    strategy: str,
+    dsn: str | None = None,
+    *,
+    classes: Collection[str] = (),
+    seconds: float | None = None,
+) -> dict[str, bool]:
     """Run the suite under a strategy, in a process of its own; return the answer by question.
 
     Args:
         strategy: a module in `project.testing`; with a dot in it, any module.
         dsn: the original database. By default the one that `project.postgres` names.
+        classes: which of the suite's classes ask. By default all.
+        seconds: how long it may take. By default as long as it takes.
 
     Raises:
         RuntimeError: the suite didn't run to its end.
+        subprocess.TimeoutExpired: it took too long.
     """
+    wanted = {name: text for name, text in questions().items() if not classes or name in classes}
     dsn = dsn or postgres.dsn()
     module = strategy if "." in strategy else f"project.testing.{strategy}"
     left_out = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_WORKER")
@@ -50,19 +60,28 @@ def answers(strategy: str, dsn: str | None = None) -> dict[str, bool]:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
         options = ["-q", "-p", "no:cacheprovider", "-p", module, f"--junitxml={report}"]
+        if "PYTEST_DISABLE_PLUGIN_AUTOLOAD" in environment:
+            options += ["-p", "asyncio"]
         result = subprocess.run(
-            [sys.executable, "-m", "pytest", *options, SUITE.name],
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                *options,
+                *(f"{SUITE.name}::{name}" for name in wanted),
+            ],
             cwd=SUITE.parent,
             env=environment | {"POSTGRES_DSN": dsn},
             capture_output=True,
             text=True,
+            timeout=seconds,
         )
         run_async(drop_templates(dsn))
         tests = list(ElementTree.parse(report).iter("testcase")) if report.exists() else []
-    answered = dict.fromkeys(questions().values(), True)
+    answered = dict.fromkeys(wanted.values(), True)
     asked = set()
     for test in tests:
-        question = questions()[test.attrib["classname"].rpartition(".")[2]]
+        question = wanted[test.attrib["classname"].rpartition(".")[2]]
         asked.add(question)
         if any(child.tag in WENT_WRONG for child in test):
             answered[question] = False

@@ -169,6 +169,8 @@ def pytest_session(
     left_out = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
     environment = {name: value for name, value in os.environ.items() if name not in left_out}
     options = ["-q", "-p", "no:cacheprovider", "--tb=line", "--show-capture=no", "-p", module]
+    if "PYTEST_DISABLE_PLUGIN_AUTOLOAD" in environment:
+        options += ["-p", "asyncio"]
     start = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest", *options, *arguments, tests],

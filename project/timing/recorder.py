@@ -75,8 +75,7 @@ class Recorder:
 
     Attributes:
         spans: one per test and per life of a fixture, in the order in which they began.
-            pytest-asyncio's own fixtures, whose names begin with `_`, are left out, and so are
-            those of pytest itself.
+            The fixtures of pytest itself and of pytest-asyncio are left out.
         migrations: one per run of Alembic.
         outcomes: `passed`, `failed` or `skipped` by test, `failed` also where a fixture failed.
         failures: for each test that failed, in which phase (`setup`, `call` or `teardown`) and
@@ -135,10 +134,10 @@ class Recorder:
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Iterator[None]:
         """Record a fixture's set-up. Its tear-down begins with the finalizer added last."""
-        name = fixturedef.argname
-        if name.startswith("_") or not is_ours(fixturedef):
+        if not is_ours(fixturedef):
             return (yield)
-        span = Span(name, "fixture", fixturedef.scope, start=self._now(), ready=float("nan"))
+        name, scope = fixturedef.argname, fixturedef.scope
+        span = Span(name, "fixture", scope, start=self._now(), ready=float("nan"))
         self.spans.append(span)
         result = yield
         span.ready = self._now()
@@ -187,7 +186,7 @@ class Recorder:
 
 
 def is_ours(fixturedef: pytest.FixtureDef[Any]) -> bool:
-    """Tell a fixture of the reader's or the project's from those of pytest and its plugins."""
+    """Tell a fixture that does something for the tests from those that only run them."""
     module = getattr(fixturedef.func, "__module__", "")
     return not module.startswith(("_pytest", "pytest_asyncio", "anyio"))
 

@@ -14,7 +14,7 @@ def run_on(connection: Connection) -> None:
         context.run_migrations()
 
 
-async def main() -> None:
+async def connect_and_run() -> None:
     dsn = context.config.get_main_option("sqlalchemy.url") or ""
     engine = create_async_engine(dsn, poolclass=NullPool)
     async with engine.connect() as connection:
@@ -22,4 +22,12 @@ async def main() -> None:
     await engine.dispose()
 
 
-asyncio.run(main())
+def main() -> None:
+    connection = context.config.attributes.get("connection")
+    if connection is not None:
+        run_on(connection)
+    else:
+        asyncio.run(connect_and_run())
+
+
+main()

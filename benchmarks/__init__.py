@@ -1,0 +1,1 @@
+"""This project's isolation strategies beside published ones. See README.md in this folder."""

@@ -1,0 +1,124 @@
+"""Compare this project's isolation strategies with published ones.
+
+python -m benchmarks.peers --rounds 5 --tests 20 --json benchmarks/kept.json
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from sqlalchemy import make_url
+from tqdm import tqdm
+
+from project.isolation import STRATEGIES, answers, questions
+from project.timing.compare import compare
+from project.timing.peers import PEERS, PeerComparison, costs, isolation, package_of
+from project.timing.server import set_up, temporary_server
+from project.timing.workload import Workload
+
+PUBLISHED = (
+    "pytest_postgresql",
+    "pytest_sqla",
+    "pytest_sqlalchemy_alembic",
+    "pytest_alembic",
+    "pgmem",
+    "py_pglite",
+)
+LEFT_OUT = {"pytest-pglite": "its releases want Python 3.14 or newer"}
+NEED_NODE = ("py_pglite",)
+
+# Classes of the isolation suite. Each runs alone: what one leaves behind is no other's answer.
+ASKED = ("TestRows", "TestSecondConnection", "TestColumn", "TestSequence", "TestTime")
+SECONDS_TO_ANSWER = 120
+
+
+def main() -> None:
+    """Compare, and print what was found."""
+    given = make_parser().parse_args()
+    left_out = dict(LEFT_OUT)
+    if not (shutil.which("node") and shutil.which("npm")):
+        left_out |= {package_of(name): "it needs Node and npm" for name in NEED_NODE}
+    peers = [PEERS + name for name in PUBLISHED if package_of(name) not in left_out]
+    # Each session loads its own plugin, and none of the other peers'.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    with temporary_server() as dsn:
+        if given.fsync_off:
+            set_up(dsn, {"fsync": "off"})
+        dsn = without_host(dsn)
+        isolates = ask([*STRATEGIES, *peers], dsn)
+        for peer in peers:
+            if not any(isolates[peer].values()):  # they would all say no
+                del isolates[peer]
+                left_out[package_of(peer)] = "its tests don't run here"
+        found = compare(list(isolates), [Workload(given.tests)], rounds=given.rounds, dsn=dsn)
+    comparison = PeerComparison(found.sessions, found.environment, isolates=isolates)
+    packages = [package_of(name) for name in isolates if name.startswith(PEERS)]
+    comparison.environment |= {package: version(package) for package in packages}
+    comparison.command = " ".join(["python -m benchmarks.peers", *sys.argv[1:]])
+    print(", ".join(f"{name} {value}" for name, value in comparison.environment.items()))
+    print(f"\n{costs(comparison)}\n\n{isolation(comparison)}\n")
+    for session in comparison.sessions:
+        if session.error and session.round == 0:
+            print(f"{comparison.label(session.strategy)}: {session.error}")
+    for package, reason in left_out.items():
+        print(f"{package} is left out: {reason}.")
+    if given.json:
+        comparison.save(given.json)
+
+
+def probe(strategy: str, dsn: str, name: str) -> bool:
+    """Return what a class of the isolation suite answers under a strategy."""
+    try:
+        found = answers(strategy, dsn, classes=[name], seconds=SECONDS_TO_ANSWER)
+    except subprocess.TimeoutExpired:
+        return False
+    return all(found.values())
+
+
+def ask(strategies: list[str], dsn: str) -> dict[str, dict[str, bool]]:
+    """Return what each strategy isolates. No answer in time is a no.
+
+    A no is asked a second time: on a busy machine a peer's own server may not start in time.
+    """
+    isolates: dict[str, dict[str, bool]] = {}
+    for strategy in tqdm(strategies, desc="what it isolates", leave=False):
+        isolates[strategy] = {}
+        for name in ASKED:
+            isolates[strategy][questions()[name]] = any(
+                probe(strategy, dsn, name) for _ in range(2)
+            )
+    return isolates
+
+
+def without_host(dsn: str) -> str:
+    """Return a DSN without host and port: they go to where asyncpg and psycopg look for them.
+
+    Some of the peers take a database's name alone, or choke on the % in a socket's URL.
+    """
+    url = make_url(dsn)
+    os.environ["PGHOST"], os.environ["PGPORT"] = str(url.query["host"]), str(url.query["port"])
+    return url.set(query={}).render_as_string(hide_password=False)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the command's parser."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.peers",
+        description="Compare this project's isolation strategies with published ones, on the same"
+        " tests, on a server of their own, round by round.",
+    )
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="by default 5")
+    parser.add_argument(
+        "--tests", type=int, default=20, metavar="N", help="the two tests, over and over; 20"
+    )
+    parser.add_argument("--fsync-off", action="store_true", help="let the server not wait for disk")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="save the result")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
