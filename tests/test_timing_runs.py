@@ -103,6 +103,13 @@ def test_a_strategy_whose_tests_fail_has_failed(
     assert "nothing_of_this_name" in broken
 
 
+def test_the_test_that_rollback_cannot_pass_can_be_left_out(original_dsn: str) -> None:
+    workloads = [Workload(tests=4), Workload(tests=4, kinds=1)]
+    both, one = compare(["rollback"], workloads, rounds=1, dsn=original_dsn).sessions
+    assert both.outcomes == {"passed": 2, "failed": 2}
+    assert one.outcomes == {"passed": 4}
+
+
 @pytest.mark.parametrize("name", ["nothing", "no.module.there", "project.testing.nothing", ".", ""])
 def test_an_unknown_strategy_is_named(name: str) -> None:
     with pytest.raises(ModuleNotFoundError, match="there is no strategy"):
@@ -140,6 +147,7 @@ def test_the_command_reports_saves_and_draws(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        ("--kinds 3", "kinds must be from 1 to 2"),
         ("--tests 0", "tests must be from 1"),
         ("--tests many", "invalid int value: 'many'"),
         ("--strategy nothing", "there is no strategy 'nothing'"),

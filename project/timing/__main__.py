@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     strategies = given.strategy or ["function_level", "session_level"]
     try:
-        workloads = side_by_side(given.tests, given.revisions, given.tables, given.rows)
+        workloads = side_by_side(*(getattr(given, field.name) for field in fields(Workload)))
         for name in strategies:
             plugin(name)
         if given.json:
@@ -108,6 +108,7 @@ HELP = {
     "revisions": "how many migrations",
     "tables": "how many tables they make",
     "rows": "how many more rows each test finds in two of the tables",
+    "kinds": "how many of the two tests; 1 leaves out the one that can't pass under rollback",
 }
 
 

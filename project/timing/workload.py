@@ -39,7 +39,7 @@ from project.db.models import NAMING_CONVENTION, Base
 from project.testing.migrations import point_at
 
 ROOT = Path(project.__path__[0]).parent
-DIFFERENT_TESTS = 2  # in tests/test_records.py
+MOST = 9999  # of anything: the tables' names have four digits
 
 PYTEST_INI = """\
 [pytest]
@@ -153,6 +153,7 @@ class Workload:
         tables: how many tables there are in the end.
         rows: how many more rows each test finds in `review`, and in the third table if there
             is one.
+        kinds: how many of the two tests: 1 leaves out the second, which can't pass under rollback.
 
     Raises:
         ValueError: one of them is too small, or too large for the names that tables get.
@@ -162,23 +163,30 @@ class Workload:
     revisions: int = 2
     tables: int = 2
     rows: int = 0
+    kinds: int = 2
 
     def __post_init__(self) -> None:
-        for name, least in (("tests", 1), ("revisions", 1), ("tables", 2), ("rows", 0)):
+        for name, least, most in (
+            ("tests", 1, MOST),
+            ("revisions", 1, MOST),
+            ("tables", 2, MOST),
+            ("rows", 0, MOST),
+            ("kinds", 1, 2),
+        ):
             value = getattr(self, name)
-            if not least <= value <= 9999:
-                raise ValueError(f"{name} must be from {least} to 9999, not {value}")
+            if not least <= value <= most:
+                raise ValueError(f"{name} must be from {least} to {most}, not {value}")
 
     def __str__(self) -> str:
-        parts = [(getattr(self, f.name), f.name) for f in fields(self)]
+        parts = [(getattr(self, f.name), f.name) for f in fields(self) if f.name != "kinds"]
         return ", ".join(
             f"{number} {name[:-1] if number == 1 else name}" for number, name in parts if number
         )
 
     @property
     def repetitions(self) -> int:
-        """How often the two tests run; the last one of an odd number is left out."""
-        return -(-self.tests // DIFFERENT_TESTS)
+        """How often each kind of test runs; what is too many of the last is left out."""
+        return -(-self.tests // self.kinds)
 
     def metadata(self) -> MetaData:
         """Return the tables as they are after the last revision."""
