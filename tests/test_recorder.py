@@ -81,3 +81,21 @@ def test_a_tests_time_is_shared_out_and_the_dearest_part_comes_first(tmp_path: P
 def test_a_fixture_is_recorded_whatever_its_name(tmp_path: Path) -> None:
     recorded = [span.name for span in record(tmp_path, tests=UNDERSCORE).fixtures]
     assert recorded == ["_does_the_work"]
+
+
+def test_of_several_failures_the_first_is_kept(tmp_path: Path) -> None:
+    tests = """
+import pytest
+
+
+@pytest.fixture
+def breaks():
+    yield
+    raise RuntimeError("in the tear-down")
+
+
+def test_it(breaks):
+    raise ValueError("in the test")
+"""
+    recorder = record(tmp_path, tests=tests)
+    assert recorder.failures == {"test_it": "call: ValueError: in the test"}

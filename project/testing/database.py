@@ -219,9 +219,9 @@ def naming_who_is_in_the_way(dsn: str) -> Iterator[None]:
             raise
         others = end_sessions(dsn, idle=sqlstate(error) == OBJECT_IN_USE)
         raise pytest.fail.Exception(
-            f"The test database can't be cleaned: {first_line(error)}. These sessions were in the"
-            " way and have been ended; the next test may find what this one has left:\n"
-            + "\n".join(others),
+            f"The test database can't be cleaned: {first_line(error)}. These sessions may have been"
+            " in the way and have been ended, where your role may do that; the next test may find"
+            " what this one has left:\n" + "\n".join(others),
             pytrace=False,
         ) from None
 

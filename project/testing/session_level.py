@@ -67,8 +67,8 @@ async def db(
 async def truncate_tables(manager: DBSessionManager, metadata: MetaData) -> None:
     """Empty every table of `metadata` in one statement.
 
-    Only the metadata's tables: `alembic_version` isn't one of them and keeps its row. CASCADE,
-    because a table that another refers to can't be emptied without it.
+    `alembic_version` isn't in the metadata and keeps its row. CASCADE empties tables without a
+    model, too, where they refer to one of these: TRUNCATE would be refused otherwise.
     """
     async with manager.asessionmaker() as session:
         connection = await session.connection()

@@ -182,7 +182,8 @@ class Recorder:
         if report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
             message = (crash.message if crash else report.longreprtext).partition("\n")[0]
-            self.failures[report.nodeid.rpartition("::")[2]] = f"{report.when}: {message}"
+            name = report.nodeid.rpartition("::")[2]
+            self.failures.setdefault(name, f"{report.when}: {message}")  # the first is the cause
 
 
 def is_ours(fixturedef: pytest.FixtureDef[Any]) -> bool:
