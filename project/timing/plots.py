@@ -126,7 +126,7 @@ def draw_costs(
     Args:
         comparison: what was measured.
         workloads: a panel for each, with a scale of its own; by default all.
-        title: what the picture shows. By default it names the cheapest strategy.
+        title: what the picture shows. By default what all rounds agree on.
     """
     workloads = workloads or comparison.workloads
     bars = len(comparison.strategies)
@@ -158,7 +158,7 @@ def draw_costs(
         axis.tick_params(left=False)
         axis.set_title(str(workload), fontsize=10, loc="left")
     axes[-1, 0].set_xlabel("milliseconds per test")
-    figure.suptitle(title or cheapest(comparison, workloads), fontsize=11, x=0.01, ha="left")
+    figure.suptitle(title or finding(comparison, workloads), fontsize=11, x=0.01, ha="left")
     figure.legend(*legend(axes[0, 0]), loc="outside lower center", ncols=4, frameon=False)
     plt.close(figure)
     return figure
@@ -171,7 +171,7 @@ def draw_overview(comparison: Comparison, title: str = "") -> Figure:
 
     Args:
         comparison: what was measured.
-        title: what the picture shows. By default it names the cheapest strategy.
+        title: what the picture shows. By default what all rounds agree on.
     """
     workloads = comparison.workloads
     figure, axis = plt.subplots(figsize=(9, 1.6 + 0.35 * len(workloads)), layout="constrained")
@@ -193,21 +193,22 @@ def draw_overview(comparison: Comparison, title: str = "") -> Figure:
     axis.grid(axis="x", alpha=0.3)
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.tick_params(left=False)
-    figure.suptitle(title or cheapest(comparison, workloads), fontsize=11, x=0.01, ha="left")
+    figure.suptitle(title or finding(comparison, workloads), fontsize=11, x=0.01, ha="left")
     figure.legend(*legend(axis), loc="outside lower center", ncols=4, frameon=False)
     plt.close(figure)
     return figure
 
 
-def cheapest(comparison: Comparison, workloads: Sequence[Workload]) -> str:
-    """Say which strategy costs least per test on each workload, if it is the same on all."""
-    best = set()
-    for workload in workloads:
-        passed = [s for s in comparison.strategies if not comparison.error(s, workload)]
-        best |= set(
-            passed[:1] and [min(passed, key=lambda s: comparison.spread(s, workload).median)]
-        )
-    return f"{best.pop()} costs least per test" if len(best) == 1 else "What a test costs"
+def finding(comparison: Comparison, workloads: Sequence[Workload]) -> str:
+    """Say which strategy costs least per test, or else most, if every round agrees on it."""
+    sound = [s for s in comparison.strategies if not any(comparison.error(s, w) for w in workloads)]
+    for word, holds in (("least", lambda r: r.high < 1), ("most", lambda r: r.low > 1)):
+        for one in sound:
+            others = [other for other in sound if other != one]
+            ratios = [comparison.ratio(one, o, w) for o in others for w in workloads]
+            if ratios and all(map(holds, ratios)):
+                return f"{one} costs {word} per test"
+    return "What a test costs"
 
 
 def draw_growth(
