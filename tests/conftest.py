@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ pytest_plugins = ["project.testing.session_level"]
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "error")
+    # A shell has its background jobs ignore an interrupt, and so would all that tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("numprocesses", None) and os.environ.get("POSTGRES_DSN"):
         raise pytest.UsageError(
             "The tests compare a server's databases before and after. On the server that"
