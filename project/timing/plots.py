@@ -251,8 +251,8 @@ def draw_growth(
         axis.set_ylim(bottom=0)
         axis.grid(alpha=0.3)
         axis.spines[["top", "right"]].set_visible(False)
+        axis.legend(frameon=False)
     axes[0, 0].set_ylabel(label)
-    axes[0, 0].legend(frameon=False)
     figure.suptitle(title, fontsize=11, x=0.01, ha="left")
     plt.close(figure)
     return figure

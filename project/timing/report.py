@@ -158,7 +158,7 @@ def growth(comparison: Comparison, size: str, measure: Measure = per_test) -> Ta
         )
     unit = UNITS[size]
     sizes = [f"{getattr(w, size)} {size}" for w in workloads]
-    return Table(["strategy", *sizes, f"per {unit} more", "by round", "R²"], rows)
+    return Table(["strategy", *sizes, f"per further {unit}", "by round", "R²"], rows)
 
 
 def lines(comparison: Comparison) -> Table:

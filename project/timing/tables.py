@@ -40,7 +40,8 @@ class Table:
 def milliseconds(seconds: float) -> str:
     """Write a duration in seconds as milliseconds, to two digits or a whole number."""
     value = seconds * 1000
-    return f"{value:.1f} ms" if value < 10 else f"{value:,.0f} ms"
+    # Adding 0 turns a -0.0 into 0.0.
+    return f"{round(value, 1) + 0:.1f} ms" if value < 10 else f"{value:,.0f} ms"
 
 
 def lifetimes(recorder: Recorder) -> Table:
