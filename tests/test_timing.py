@@ -258,7 +258,9 @@ def test_a_failed_session_has_a_reason_and_no_figure() -> None:
         ["slow", "500 ms"],
     ]
     assert report.verdicts(found) == ["fast failed: 0 of 10 tests passed: E  no"]
-    assert draw_costs(found).get_suptitle() == "slow costs least per test"
+    slower = [session("slower", 0.9, workload, number) for number in range(3)]
+    three = Comparison([*sessions, *slower], {})
+    assert draw_costs(three).get_suptitle() == "slow costs least per test"
 
 
 def test_recording_costs_what_it_adds_to_a_bare_run() -> None:
@@ -292,3 +294,13 @@ def test_reports_and_pictures_hold_every_strategy() -> None:
     assert [row[0] for row in report.suites(found).rows] == ["steep", "flat"]
     assert len(draw_costs(found).axes) == len(found.workloads)
     assert len(draw_growth({"yours": found, "kept": found}, "tests", "A finding").axes) == 2
+
+
+def test_a_picture_claims_only_what_every_round_says() -> None:
+    last = {"dear": 0.9, "a": 0.2, "b": 0.1}
+    found = comparison({name: [value, value] for name, value in last.items()}, Workload(10))
+    assert draw_costs(found).get_suptitle() == "b costs least per test"
+    found = comparison({"dear": [0.9, 0.9], "a": [0.2, 0.1], "b": [0.1, 0.2]}, Workload(10))
+    assert draw_costs(found).get_suptitle() == "dear costs most per test"
+    found = comparison({"a": [0.2, 0.1], "b": [0.1, 0.2]}, Workload(10))
+    assert draw_costs(found).get_suptitle() == "What a test costs"
