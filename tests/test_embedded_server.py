@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -66,7 +67,8 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 
 
 def kill(process: psutil.Process) -> None:
-    process.send_signal(signal.SIGKILL)
+    with suppress(psutil.NoSuchProcess):  # it may have come to its end a moment ago
+        process.send_signal(signal.SIGKILL)
 
 
 def test_four_at_once_get_one_server_and_the_last_stops_it(folder: Path) -> None:
