@@ -287,7 +287,9 @@ def test_an_original_that_is_named_like_a_workers() -> None:
 
 def in_psql(command: str, statement: str) -> str:
     """Run a psql command as the terminal shows it, with the embedded server's psql."""
-    tools = EmbeddedServer()._tools()
+    server = EmbeddedServer()
+    server.folder.mkdir(parents=True, exist_ok=True)  # not there yet where POSTGRES_DSN is set
+    tools = server._tools()
     shell = f"{command} --no-psqlrc --tuples-only --no-align -c {shlex.quote(statement)}"
     path = {"PATH": f"{tools}:{os.environ['PATH']}", "PGPASSWORD": "participant"}
     return subprocess.run(

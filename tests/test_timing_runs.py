@@ -84,7 +84,7 @@ def test_a_comparison_takes_turns_and_counts(original_dsn: str) -> None:
     for strategy in strategies:
         assert times[strategy]["(connection)"] == ("test", 3)
         assert times[strategy]["more_rows"] == ("test", 3)
-    assert found.environment["fsync"] == "on"
+    assert [(found.environment["fsync"],)] == query(original_dsn, "SHOW fsync")
     assert databases(original_dsn) == before
 
 
