@@ -10,8 +10,22 @@ from tests.servers import databases
 # The questions that a strategy answers with no. All others it answers with yes.
 NO = {
     "function_level": {"TestTable", "TestLeftOpen"},
-    "session_level": {"TestSequence", "TestColumn", "TestTable", "TestEnum", "TestLeftOpen"},
-    "deletion": {"TestSequence", "TestColumn", "TestTable", "TestEnum", "TestSetting"},
+    "session_level": {
+        "TestSequence",
+        "TestInserted",
+        "TestColumn",
+        "TestTable",
+        "TestEnum",
+        "TestLeftOpen",
+    },
+    "deletion": {
+        "TestSequence",
+        "TestInserted",
+        "TestColumn",
+        "TestTable",
+        "TestEnum",
+        "TestSetting",
+    },
     "rollback": {
         "TestTwoSessions",
         "TestSecondConnection",

@@ -191,6 +191,15 @@ class TestSequence:
             await session.commit()
 
 
+class TestInserted:
+    """Rows that a migration inserts are there for each test"""
+
+    @pytest.mark.parametrize("test", [1, 2])
+    async def test(self, db: DBSessionManager, test: int) -> None:
+        async with db.asessionmaker() as session:
+            assert await session.scalar(text("SELECT name FROM country")) == "Utopia"
+
+
 class TestColumn:
     """A column that a test adds is gone"""
 

@@ -1,6 +1,17 @@
 """The isolation suite's tables: a sequence, an enum type, a constraint checked at commit."""
 
-from sqlalchemy import TIMESTAMP, Column, Enum, ForeignKey, Identity, Integer, MetaData, Table, func
+from sqlalchemy import (
+    TIMESTAMP,
+    Column,
+    Enum,
+    ForeignKey,
+    Identity,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    func,
+)
 
 METADATA = MetaData()
 
@@ -14,6 +25,7 @@ counted = Table("counted", METADATA, Column("id", Integer, Identity(), primary_k
 kind_of_thing = Table(
     "kind_of_thing", METADATA, Column("kind", Enum("new", "used", name="kind"), primary_key=True)
 )
+country = Table("country", METADATA, Column("name", String(100), primary_key=True))
 part = Table(
     "part",
     METADATA,

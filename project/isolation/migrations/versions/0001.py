@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from project.isolation.tables import METADATA
+from project.isolation.tables import METADATA, country
 
 revision = "0001"
 down_revision = None
@@ -10,6 +10,7 @@ down_revision = None
 
 def upgrade() -> None:
     METADATA.create_all(op.get_bind())
+    op.execute(country.insert().values(name="Utopia"))
 
 
 def downgrade() -> None:
