@@ -193,6 +193,7 @@ def test_rounds_give_a_median_and_a_range() -> None:
     [
         ([0.5, 0.55, 0.45], [0.1, 0.1, 0.1], "a costs 5 times as much per test as b"),
         ([0.1, 0.1, 0.1], [0.5, 0.55, 0.45], "b costs 5 times as much per test as a"),
+        ([46.2, 47.1, 45.9], [0.1, 0.1, 0.1], "(460 to 470 times in 3 rounds)"),
         ([0.5, 0.9, 0.3], [0.1, 0.1, 0.1], "too far apart for a figure"),
         ([0.1, 0.1, 0.2], [0.1, 0.11, 0.1], "can't be put in order"),
         ([0.5, 0.5], [0.1, 0.1], "Fewer than three rounds show nothing"),

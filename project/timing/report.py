@@ -123,7 +123,7 @@ def verdicts(
 
 def verdict(dear: str, cheap: str, ratio: Spread, rounds: int) -> str:
     """Say how many times as much one strategy costs as another, if the rounds agree."""
-    range_ = f"{ratio.low:.2g} to {ratio.high:.2g} times"
+    range_ = f"{two_figures(ratio.low)} to {two_figures(ratio.high)} times"
     if rounds < 3:
         return f"{dear} against {cheap}: {range_}. Fewer than three rounds show nothing."
     if ratio.low <= 1:
@@ -134,9 +134,14 @@ def verdict(dear: str, cheap: str, ratio: Spread, rounds: int) -> str:
             f" apart for a figure: {range_}."
         )
     return (
-        f"{dear} costs {ratio.median:.2g} times as much per test as {cheap}"
+        f"{dear} costs {two_figures(ratio.median)} times as much per test as {cheap}"
         f" ({range_} in {rounds} rounds)."
     )
+
+
+def two_figures(number: float) -> str:
+    """Return a ratio rounded to two significant figures, such as 0.98, 4.7 and 120."""
+    return f"{float(f'{number:.2g}'):g}"
 
 
 def growth(comparison: Comparison, size: str, measure: Measure = per_test) -> Table:
