@@ -7,7 +7,7 @@
 # make lowest     run the tests with the lowest versions that pyproject.toml admits
 # make launch     build, start and run what Binder does, without Docker (on Linux)
 # make lock       pin the newest versions that pyproject.toml admits
-# make benchmarks compare the strategies with published ones, for about ten minutes
+# make benchmarks compare the strategies with published ones, for some minutes
 # make clean      remove what make has made
 #
 # PYTHON=python3.12 chooses another interpreter, NOTEBOOKS="00 04" the notebooks that launch runs.
