@@ -29,6 +29,7 @@ NOT_BUILT: dict[str, str] = {
     "testing/database.py::pytest_fixture_setup": "only hands an error on in pytest-xdist",
     "testing/scratch.py::create_scratch_database": "serves the notebooks, not the reader's tests",
     "testing/scratch.py::drop_scratch_database": "serves the notebooks, not the reader's tests",
+    "testing/scratch.py::refuse_foreign_test_database": "serves the notebooks, not the tests",
 }
 
 

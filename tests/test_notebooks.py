@@ -6,9 +6,10 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
+from sqlalchemy import make_url
 
 from tests.notebooks import ROOT, all_notebooks, execute, normalise
-from tests.servers import databases, query
+from tests.servers import database, databases, query
 
 NOTEBOOKS = all_notebooks()
 SET_UP = """\
@@ -60,6 +61,18 @@ def test_it_runs_and_leaves_nothing_behind(path: Path, original_dsn: str, tmp_pa
     assert databases(original_dsn) == databases_before
     assert query(original_dsn, tables) == tables_before
     assert files() == files_before
+
+
+@pytest.mark.parametrize("number", ["04", "05"])
+def test_one_whose_fixtures_drop_any_database_stops_at_yours(
+    number: str, original_dsn: str
+) -> None:
+    [path] = [path for path in NOTEBOOKS if path.name.startswith(number)]
+    with database(original_dsn, f"{make_url(original_dsn).database}_test") as yours:
+        query(yours, "CREATE TABLE love (letter text)")
+        with pytest.raises(CellExecutionError, match="that no test run has made"):
+            execute(nbformat.read(path, as_version=4), path.parent, {"POSTGRES_DSN": original_dsn})
+        assert query(yours, "SELECT * FROM love") == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -1,4 +1,4 @@
-"""A scratch database for a notebook: beside the original, which stays as it is."""
+"""What a notebook needs in order to harm nothing of yours: a scratch database, and a look ahead."""
 
 import os
 
@@ -32,3 +32,12 @@ async def drop_scratch_database(dsn: str) -> None:
     """Drop a scratch database. A connection that is still open to it is an error."""
     async with admin_connection(os.environ["POSTGRES_DSN"]) as connection:
         await drop_database(connection, database_of(dsn))
+
+
+async def refuse_foreign_test_database() -> None:
+    """Make sure that no database bears the test database's name.
+
+    One that a killed test run has left is dropped. One that isn't ours stays, and ends this with
+    an error. Call it before a fixture that drops whatever has that name.
+    """
+    await drop_scratch_database(await create_scratch_database(""))
