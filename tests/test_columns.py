@@ -66,3 +66,9 @@ async def test_a_table_that_differs_from_its_model_shows(db: DBSessionManager) -
 async def test_a_missing_table_is_an_error(db: DBSessionManager) -> None:
     with pytest.raises(NoSuchTableError):
         await compare(db, None)
+
+
+def test_a_table_says_the_same_as_text_and_as_html() -> None:
+    table = tables.Table(["default found"], [[None]])
+    assert "None" in str(table)
+    assert "None" in table._repr_html_()

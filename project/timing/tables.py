@@ -23,7 +23,8 @@ class Table:
         self.rows = rows
 
     def __str__(self) -> str:
-        return tabulate(self.rows, headers=self.headers, disable_numparse=True)
+        rows = [[str(cell) for cell in row] for row in self.rows]  # or None would be an empty cell
+        return tabulate(rows, headers=self.headers, disable_numparse=True)
 
     __repr__ = __str__
 
