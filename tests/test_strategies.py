@@ -249,3 +249,41 @@ def test_a_long_name_is_never_cut_back_to_the_original(name: str) -> None:
     assert test_name != name
     assert test_name.endswith("_test")
     assert make_test_dsn(dsn) != make_test_dsn(dsn + "z")
+
+
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
+OWN_MIND = f"""
+import pytest
+from alembic.config import Config
+from pathlib import Path
+
+@pytest.fixture(scope="session")
+def alembic_config(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("migrations")
+    env = Path({str(MIGRATIONS / "env.py")!r}).read_text()
+    of_the_application = 'os.environ["MY_SETTING"].replace("%", "%%")'
+    url = f'config.set_main_option("sqlalchemy.url", {{of_the_application}})'
+    (folder / "env.py").write_text(env.replace("\\nmain()", f"\\n{{url}}\\nmain()"))
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("version_locations", {str(MIGRATIONS / "versions")!r})
+    return config
+"""
+
+
+@pytest.mark.parametrize("strategy", [*STRATEGIES, "deletion", "rollback", "template"])
+@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "in a worker"])
+def test_an_env_py_that_names_the_original_is_stopped(
+    strategy: str, workers: tuple[str, ...], tmp_path: Path, original_dsn: str
+) -> None:
+    command = [sys.executable, "-m", "alembic", "upgrade", "head"]
+    subprocess.run(command, env=os.environ | {"POSTGRES_DSN": original_dsn}, check=True)
+    query(original_dsn, "INSERT INTO product (name) VALUES ('precious')")
+    (tmp_path / "conftest.py").write_text(OWN_MIND)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MY_SETTING", original_dsn)
+        result = run(tmp_path, strategy, original_dsn, CANONICAL, *workers)
+    assert "Nothing has been migrated" in result.stdout, result.stdout
+    assert "passed" not in result.stdout
+    assert query(original_dsn, "SELECT name FROM product") == [("precious",)]

@@ -15,7 +15,7 @@ from alembic.config import Config
 from project.db.session_manager import DBSessionManager
 from project.testing import SHARED_FIXTURES
 from project.testing.database import naming_who_is_in_the_way, temporary_database
-from project.testing.migrations import point_at
+from project.testing.migrations import only_on, point_at
 
 pytest_plugins = SHARED_FIXTURES
 
@@ -36,7 +36,8 @@ def migrate_db(
 ) -> Iterator[None]:
     """Migrate to head before the test, and down to base after it."""
     config = point_at(alembic_config, create_test_db)
-    command.upgrade(config, "head")
+    with only_on(create_test_db):
+        command.upgrade(config, "head")
     yield
     if not keep_test_db():
         with naming_who_is_in_the_way(create_test_db):

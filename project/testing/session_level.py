@@ -15,7 +15,7 @@ from sqlalchemy import MetaData
 from project.db.session_manager import DBSessionManager
 from project.testing import SHARED_FIXTURES
 from project.testing.database import naming_who_is_in_the_way, temporary_database
-from project.testing.migrations import point_at
+from project.testing.migrations import only_on, point_at
 
 pytest_plugins = SHARED_FIXTURES
 
@@ -39,7 +39,8 @@ def migrate_db(
 ) -> Iterator[None]:
     """Migrate to head once, and down to base at the end of the session."""
     config = point_at(alembic_config, create_test_db)
-    command.upgrade(config, "head")
+    with only_on(create_test_db):
+        command.upgrade(config, "head")
     yield
     if not keep_test_db():
         with naming_who_is_in_the_way(create_test_db):
@@ -73,7 +74,7 @@ async def truncate_tables(manager: DBSessionManager, metadata: MetaData) -> None
     async with manager.asessionmaker() as session:
         connection = await session.connection()
         quote = connection.dialect.identifier_preparer.format_table
-        if tables := ", ".join(quote(table) for table in metadata.sorted_tables):
+        if tables := ", ".join(quote(table) for table in metadata.tables.values()):
             await connection.exec_driver_sql("SET LOCAL statement_timeout = '60s'")
             await connection.exec_driver_sql(f"TRUNCATE TABLE {tables} CASCADE")
             await session.commit()

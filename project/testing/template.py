@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from project.db.session_manager import DBSessionManager
 from project.testing import SHARED_FIXTURES
 from project.testing.database import (
+    LOCK_SECONDS,
     MARK,
     admin_connection,
     create_database,
@@ -31,7 +32,7 @@ from project.testing.database import (
     lock_number,
     quote,
 )
-from project.testing.migrations import point_at
+from project.testing.migrations import only_on, point_at
 
 pytest_plugins = (*SHARED_FIXTURES, "project.testing.one_loop")
 
@@ -60,7 +61,8 @@ async def migrate_db(admin: AsyncConnection, alembic_config: Config) -> str:
     await admin.exec_driver_sql("SELECT pg_advisory_lock($1)", lock)
     if not await is_ours(admin, template):
         await create_database(admin, database_of(dsn))
-        await asyncio.to_thread(command.upgrade, point_at(alembic_config, dsn), "head")
+        with only_on(dsn):
+            await asyncio.to_thread(command.upgrade, point_at(alembic_config, dsn), "head")
         migrated = f"ALTER DATABASE {quote(admin, database_of(dsn))}"
         await admin.exec_driver_sql(f"{migrated} ALLOW_CONNECTIONS false")
         # It gets the template's name last: a template that is there is complete.
@@ -114,11 +116,15 @@ async def db(create_test_db: str) -> AsyncIterator[DBSessionManager]:
 
 
 async def clone_database(connection: AsyncConnection, source: str, name: str) -> None:
-    """Copy a database that nobody is connected to, with our mark. Everything in it is copied."""
+    """Copy a database that nobody is connected to, with our mark.
+
+    Everything in it is copied. Settings of ALTER DATABASE are not, so one of ours is made anew.
+    """
     source, name = quote(connection, source), quote(connection, name)
     await connection.exec_driver_sql(
         f"CREATE DATABASE {name} TEMPLATE {source} CONNECTION LIMIT {MARK}"
     )
+    await connection.exec_driver_sql(f"ALTER DATABASE {name} SET lock_timeout = '{LOCK_SECONDS}s'")
 
 
 async def drop_templates(original_dsn: str) -> None:
