@@ -95,9 +95,10 @@ class EmbeddedServer:
 
     def running_dsn(self) -> str | None:
         """Return the running server's DSN; None if it doesn't run."""
-        if self._process() is None:
-            return None
-        return self._url().render_as_string(hide_password=False)
+        with suppress(OSError, IndexError):  # another process may be starting or stopping it
+            if self._process() is not None and self._pid_file()[4]:
+                return self._url().render_as_string(hide_password=False)
+        return None
 
     @staticmethod
     def url(socket_folder: Path) -> URL:
@@ -202,8 +203,7 @@ class EmbeddedServer:
         seconds = 2 * START_SECONDS
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o711 if is_root() else 0o700)
-            if not self.run.exists():
-                self.run.mkdir(mode=0o700)
+            self.run.mkdir(mode=0o700, exist_ok=True)
             give_to_server_user(self.run)
             lock = FileLock(self.folder / "start.lock")
             lock.acquire(timeout=seconds)
@@ -234,7 +234,10 @@ class EmbeddedServer:
         """Tell whether a process is PostgreSQL on our data: that is its working folder."""
         with suppress(psutil.Error):
             if process.name().startswith("postgres"):
-                return process.cwd() == os.path.realpath(self.data)
+                try:
+                    return process.cwd() == os.path.realpath(self.data)
+                except psutil.AccessDenied:  # root without CAP_SYS_PTRACE, as in many containers
+                    return str(self.data) in process.cmdline()
         return False
 
     def _pid_file(self) -> list[str]:
