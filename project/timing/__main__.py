@@ -61,9 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
     if comparison.rounds < given.rounds:
         print(f"Interrupted: {comparison.rounds} complete rounds are kept.", file=sys.stderr)
     comparison.command = shlex.join([*PROGRAM.split(), *arguments])
-    print(report(comparison))
     if given.json:
         comparison.save(given.json)
+    print(report(comparison))
     if given.plot:
         draw = draw_costs if len(workloads) <= MOST_PANELS else draw_overview
         draw(comparison).savefig(given.plot, dpi=150)

@@ -25,7 +25,13 @@ from project.timing.workload import Workload
 # Rounds that lie further apart than this share of their median give an order but no figure.
 WIDE = 0.5
 LEAST = 0.0001
-UNITS = {"tests": "test", "revisions": "revision", "tables": "table", "rows": "row"}
+UNITS = {
+    "tests": "test",
+    "revisions": "revision",
+    "tables": "table",
+    "rows": "row",
+    "kinds": "kind",
+}
 
 
 def summary(comparison: Comparison, workload: Workload | None = None) -> Table:
@@ -170,6 +176,8 @@ def lines(comparison: Comparison) -> Table:
     """Tabulate the fitted cost of a strategy's fixtures: once per session, and for each test."""
     rows = []
     for strategy in comparison.strategies:
+        if any(comparison.error(strategy, workload) for workload in comparison.along("tests")):
+            continue
         line = comparison.fit(strategy, "tests", in_all)
         rows.append(
             [
@@ -193,6 +201,8 @@ def suites(comparison: Comparison, tests: Sequence[int] = (50, 500, 5000)) -> Ta
     """Tabulate what whole suites of tests like these would take, from a line through whole runs."""
     rows = []
     for strategy in comparison.strategies:
+        if any(comparison.error(strategy, workload) for workload in comparison.along("tests")):
+            continue
         line = comparison.fit(strategy, "tests", whole_run)
         rows.append([strategy, *(duration(line.at(number)) for number in tests)])
     return Table(["strategy", *(f"{number:,} tests" for number in tests)], rows)
