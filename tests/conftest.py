@@ -12,10 +12,11 @@ import pytest
 
 from tests.servers import Server, database, running_server
 
-pytest_plugins = ["project.testing.session_level"]
-
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Session level, unless the command line has named a strategy: one named here would override it.
+    if not config.pluginmanager.hasplugin("project.testing.database"):
+        config.pluginmanager.import_plugin("project.testing.session_level")
     config.addinivalue_line("filterwarnings", "error")
     # A shell has its background jobs ignore an interrupt, and so would all that tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
