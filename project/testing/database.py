@@ -187,7 +187,7 @@ async def create_database(connection: AsyncConnection, name: str) -> None:
             )
         message = f"The test database {name!r} can't be created: {first_line(error)}"
         if sqlstate(error) == INSUFFICIENT_PRIVILEGE:
-            role = quote(connection, connection.engine.url.username or "")
+            role = quote(connection, (await connection.exec_driver_sql("SELECT user")).scalar_one())
             message += f". Let an administrator run: ALTER ROLE {role} CREATEDB"
         stop(message)
     await connection.exec_driver_sql(f"COMMENT ON DATABASE {quoted} IS '{COMMENT}'")
