@@ -4,7 +4,7 @@
 # make faults     kill test runs and servers on purpose, for ten minutes or more
 # make notebooks  execute every notebook, in place
 # make lint       check style and types
-# make lowest     run the tests with the lowest versions that pyproject.toml admits
+# make lowest     run those of them that depend on the packages, with the lowest versions admitted
 # make launch     build, start and run what Binder does, without Docker (on Linux)
 # make lock       pin the newest versions that pyproject.toml admits
 # make benchmarks compare the strategies with published ones, for some minutes
@@ -58,13 +58,13 @@ lint: $(READY)
 	$(BIN)/python tests/prose.py
 	$(BIN)/zizmor --quiet --offline --strict-collection .github
 
-# What depends on the packages: the models, the migrations, both systems, the first notebooks.
+# What depends on the packages: the models, the migrations, every strategy, the first notebooks.
 lowest: $(READY)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
 	$(BIN)/uv pip compile --quiet --resolution lowest-direct --output-file $(LOWEST)/requirements.txt pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --requirement $(LOWEST)/requirements.txt --editable .
 	$(LOWEST)/bin/python -m pytest $(WORKERS) tests/test_records.py tests/test_models.py tests/test_session_manager.py \
-		tests/test_migrations.py tests/test_recorder.py tests/test_notebooks.py \
+		tests/test_migrations.py tests/test_recorder.py tests/test_isolation.py tests/test_notebooks.py \
 		-k "not test_notebooks or 00 or 01 or 02 or 03 or 04 or 05"
 
 launch: $(READY)

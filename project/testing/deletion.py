@@ -46,7 +46,7 @@ async def delete_rows(manager: DBSessionManager, metadata: MetaData) -> None:
 
     Foreign keys are checked at a statement's end, so the tables' order doesn't matter. The commit
     doesn't wait for the disk: a crash could bring rows back, but only into a database that the
-    next run drops.
+    next run drops. Triggers of yours on DELETE fire, and rows that one writes may stay.
     """
     async with manager.asessionmaker() as session:
         connection = await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
