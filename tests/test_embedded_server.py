@@ -5,6 +5,7 @@ Every test has a server folder of its own, so that the user's own server is left
 
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
@@ -260,3 +261,17 @@ def test_every_user_has_a_folder_of_their_own(monkeypatch: pytest.MonkeyPatch) -
     else:
         assert EmbeddedServer().folder.is_relative_to(Path.home())
         assert os.environ.get("XDG_DATA_HOME", str(Path.home())) in str(EmbeddedServer().folder)
+
+
+@pytest.mark.skipif(not is_root() or not shutil.which("setpriv"), reason="root's capability")
+def test_root_that_may_not_look_into_processes_as_in_a_container(folder: Path) -> None:
+    def limited(name: str) -> str:
+        drop = ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"]
+        arguments = [*drop, sys.executable, "-m", "project.postgres", name]
+        return subprocess.run(arguments, capture_output=True, text=True).stdout
+
+    assert "PostgreSQL is running" in limited("start")
+    assert "PostgreSQL is running" in limited("status")
+    assert "PostgreSQL is running" in limited("start")
+    assert "PostgreSQL has stopped" in limited("stop")
+    assert not runs(folder)
