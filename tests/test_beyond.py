@@ -107,6 +107,19 @@ async def test_3(db, reset_sequences):
     assert "3 passed" in run(tmp_path, "deletion", dsn, source).stdout
 
 
+def test_nobody_waits_for_a_lock_for_long_in_a_clone_either(dsn: str, tmp_path: Path) -> None:
+    source = """
+import pytest
+from sqlalchemy import text
+
+@pytest.mark.asyncio
+async def test_limit(db):
+    async with db.asessionmaker() as session:
+        assert await session.scalar(text("SHOW lock_timeout")) == "5s"
+"""
+    assert "1 passed" in run(tmp_path, "template", dsn, source).stdout
+
+
 def test_strategies_with_and_without_one_loop_run_in_one_process(dsn: str, tmp_path: Path) -> None:
     """As in a notebook: the scope that one_loop changes is put back."""
     (tmp_path / "test_it.py").write_text(CANONICAL)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -295,6 +296,22 @@ def test_reports_and_pictures_hold_every_strategy() -> None:
     assert [row[0] for row in report.suites(found).rows] == ["steep", "flat"]
     assert len(draw_costs(found).axes) == len(found.workloads)
     assert len(draw_growth({"yours": found, "kept": found}, "tests", "A finding").axes) == 2
+
+
+def test_a_report_leaves_out_the_strategy_that_failed() -> None:
+    failed = [
+        Session("failed", workload, number, 0.1, {"failed": 1}, [], "one test failed")
+        for number in range(3)
+        for workload in growing().workloads
+    ]
+    found = Comparison([*growing().sessions, *failed], {})
+    assert "failed: one test failed" in report.report(found)
+    assert [row[0] for row in report.lines(found).rows] == ["steep", "flat"]
+    assert [row[0] for row in report.suites(found).rows] == ["steep", "flat"]
+
+
+def test_every_size_has_a_unit() -> None:
+    assert list(report.UNITS) == [field.name for field in fields(Workload)]
 
 
 def test_a_picture_claims_only_what_every_round_says() -> None:
