@@ -11,7 +11,7 @@ from sqlalchemy import make_url
 
 from project.testing.database import COMMENT, make_test_dsn
 from tests import faults
-from tests.servers import database, databases, query, quote
+from tests.servers import PASSWORD, Server, database, databases, query, quote
 
 STRATEGIES = ["function_level", "session_level"]
 CANONICAL = (Path(__file__).parent / "test_records.py").read_text()
@@ -287,3 +287,21 @@ def test_an_env_py_that_names_the_original_is_stopped(
     assert "Nothing has been migrated" in result.stdout, result.stdout
     assert "passed" not in result.stdout
     assert query(original_dsn, "SELECT name FROM product") == [("precious",)]
+
+
+@pytest.mark.parametrize("strategy", [*STRATEGIES, "deletion", "rollback", "template"])
+def test_a_failing_test_shows_no_password(
+    strategy: str, tmp_path: Path, password_server: Server
+) -> None:
+    source = """
+import pytest
+
+@pytest.mark.asyncio
+async def test_fails(create_test_db, db):
+    assert "password" in create_test_db
+"""
+    dsn = password_server.url.render_as_string(hide_password=False)
+    said = run(tmp_path, strategy, dsn, source).stdout
+    assert "1 failed" in said
+    assert ":***@" in said
+    assert PASSWORD[:6] not in said  # its beginning looks the same in a URL

@@ -254,6 +254,15 @@ def end_sessions(dsn: str, *, idle: bool) -> list[str]:
     return ended
 
 
+class SecretDsn(str):
+    """A DSN that shows no password where pytest prints the arguments of a failed test."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(make_url(str(self)).render_as_string())
+
+
 def database_of(dsn: str) -> str:
     """Return the name of the database that a DSN names."""
     return make_url(dsn).database or ""

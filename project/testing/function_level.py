@@ -14,7 +14,7 @@ from alembic.config import Config
 
 from project.db.session_manager import DBSessionManager
 from project.testing import SHARED_FIXTURES
-from project.testing.database import naming_who_is_in_the_way, temporary_database
+from project.testing.database import SecretDsn, naming_who_is_in_the_way, temporary_database
 from project.testing.migrations import only_on, point_at
 
 pytest_plugins = SHARED_FIXTURES
@@ -27,7 +27,7 @@ async def create_test_db(
     """Create the test database once, drop it at the end of the session; yield its DSN."""
     original, dsn = os.environ["POSTGRES_DSN_ORIGINAL"], os.environ["POSTGRES_DSN"]
     async with temporary_database(original, dsn, keep_test_db):
-        yield dsn
+        yield SecretDsn(dsn)
 
 
 @pytest.fixture

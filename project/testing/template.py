@@ -22,6 +22,7 @@ from project.testing import SHARED_FIXTURES
 from project.testing.database import (
     LOCK_SECONDS,
     MARK,
+    SecretDsn,
     admin_connection,
     create_database,
     database_of,
@@ -102,7 +103,7 @@ async def create_test_db(
     """
     dsn = os.environ["POSTGRES_DSN"]
     await clone_database(admin, migrate_db, database_of(dsn))
-    yield dsn
+    yield SecretDsn(dsn)
     if not keep_test_db():
         await drop_database(admin, database_of(dsn), force=True)
 
