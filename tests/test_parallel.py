@@ -47,12 +47,12 @@ def dsn(original_dsn: str) -> Iterator[str]:
     run_async(drop_templates(original_dsn))
 
 
-def run(folder: Path, strategy: str, dsn: str) -> str:
+def run(folder: Path, strategy: str, dsn: str, source: str = SUITE, workers: int = WORKERS) -> str:
     (folder / "conftest.py").write_text(CONFTEST)
-    (folder / "test_it.py").write_text(SUITE)
+    (folder / "test_it.py").write_text(source)
     (folder / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     (folder / "migrations.log").unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", "-q", f"-n{WORKERS}"]
+    command = [sys.executable, "-m", "pytest", "-q", f"-n{workers}"]
     return subprocess.run(
         [*command, "-p", f"project.testing.{strategy}"],
         cwd=folder,
@@ -83,3 +83,26 @@ def test_workers_share_one_template_and_so_does_the_next_session(dsn: str, tmp_p
     assert upgrades(tmp_path) == 2  # there are two revisions
     run(tmp_path, "template", dsn)
     assert upgrades(tmp_path) == 0
+
+
+MEET = """
+import asyncio
+import pytest
+from pathlib import Path
+
+@pytest.mark.parametrize(("me", "other"), [("a", "b"), ("b", "a")])
+@pytest.mark.asyncio
+async def test_meets_the_other(db, me, other):
+    Path(me).touch()
+    for _ in range(400):
+        if Path(other).exists():
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail("the other worker's test hasn't begun")
+"""
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_workers_run_at_the_same_time(strategy: str, dsn: str, tmp_path: Path) -> None:
+    """Two tests that wait for each other pass on two workers, and on one they can't."""
+    assert "2 passed" in run(tmp_path, strategy, dsn, MEET, workers=2)

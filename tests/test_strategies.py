@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from project.postgres.connection import run_async
 from project.testing.database import COMMENT, make_test_dsn
+from project.testing.template import drop_templates
 from tests import faults
 from tests.servers import PASSWORD, Server, database, databases, query, quote
 
@@ -280,6 +282,7 @@ def test_an_env_py_that_names_the_original_is_stopped(
     command = [sys.executable, "-m", "alembic", "upgrade", "head"]
     subprocess.run(command, env=os.environ | {"POSTGRES_DSN": original_dsn}, check=True)
     query(original_dsn, "INSERT INTO product (name) VALUES ('precious')")
+    before = databases(original_dsn)
     (tmp_path / "conftest.py").write_text(OWN_MIND)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MY_SETTING", original_dsn)
@@ -287,6 +290,7 @@ def test_an_env_py_that_names_the_original_is_stopped(
     assert "Nothing has been migrated" in result.stdout, result.stdout
     assert "passed" not in result.stdout
     assert query(original_dsn, "SELECT name FROM product") == [("precious",)]
+    assert databases(original_dsn) == before
 
 
 @pytest.mark.parametrize("strategy", [*STRATEGIES, "deletion", "rollback", "template"])
@@ -302,6 +306,7 @@ async def test_fails(create_test_db, db):
 """
     dsn = password_server.url.render_as_string(hide_password=False)
     said = run(tmp_path, strategy, dsn, source).stdout
+    run_async(drop_templates(dsn))
     assert "1 failed" in said
     assert ":***@" in said
     assert PASSWORD[:6] not in said  # its beginning looks the same in a URL

@@ -52,24 +52,28 @@ async def admin(os_environ_patch: None) -> AsyncIterator[AsyncConnection]:
 async def migrate_db(admin: AsyncConnection, alembic_config: Config) -> str:
     """Migrate to head, unless an earlier session has; return the template's name.
 
-    Sessions that start together wait here for the one of them that migrates. Each then holds the
-    template for as long as it runs, so that no other drops it.
+    Sessions that start together wait here for the one of them that migrates. Each holds the
+    template, together with the others, for as long as it runs, so that nobody drops it.
     """
     original, dsn = os.environ["POSTGRES_DSN_ORIGINAL"], os.environ["POSTGRES_DSN"]
     template = f"{templates_of(original)}{fingerprint(alembic_config)}_test"
-    lock = (lock_number(template),)
+    migrating, in_use = (lock_number(f"{template} migrating"),), (lock_number(template),)
     await admin.exec_driver_sql("SET lock_timeout = 0")
-    await admin.exec_driver_sql("SELECT pg_advisory_lock($1)", lock)
+    await admin.exec_driver_sql("SELECT pg_advisory_lock($1)", migrating)
+    await admin.exec_driver_sql("SELECT pg_advisory_lock_shared($1)", in_use)
     if not await is_ours(admin, template):
         await create_database(admin, database_of(dsn))
-        with only_on(dsn):
-            await asyncio.to_thread(command.upgrade, point_at(alembic_config, dsn), "head")
+        try:
+            with only_on(dsn):
+                await asyncio.to_thread(command.upgrade, point_at(alembic_config, dsn), "head")
+        except Exception:
+            await drop_database(admin, database_of(dsn), force=True)
+            raise
         migrated = f"ALTER DATABASE {quote(admin, database_of(dsn))}"
         await admin.exec_driver_sql(f"{migrated} ALLOW_CONNECTIONS false")
         # It gets the template's name last: a template that is there is complete.
         await admin.exec_driver_sql(f"{migrated} RENAME TO {quote(admin, template)}")
-    await admin.exec_driver_sql("SELECT pg_advisory_lock_shared($1)", lock)
-    await admin.exec_driver_sql("SELECT pg_advisory_unlock($1)", lock)
+    await admin.exec_driver_sql("SELECT pg_advisory_unlock($1)", migrating)
     await drop_templates(original)
     return template
 
