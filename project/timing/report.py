@@ -154,9 +154,7 @@ def growth(comparison: Comparison, size: str, measure: Measure = per_test) -> Ta
     """Tabulate how a cost grows with `tests`, `revisions`, `tables` or `rows`, and a line's fit."""
     workloads = comparison.along(size)
     rows = []
-    for strategy in comparison.strategies:
-        if any(comparison.error(strategy, workload) for workload in workloads):
-            continue
+    for strategy in without_failures(comparison, size):
         line = comparison.fit(strategy, size, measure)
         rows.append(
             [
@@ -172,12 +170,16 @@ def growth(comparison: Comparison, size: str, measure: Measure = per_test) -> Ta
     return Table(["strategy", *sizes, f"per further {unit}", "by round", "R²"], rows)
 
 
+def without_failures(comparison: Comparison, size: str) -> list[str]:
+    """Return the strategies to which a line along a size can be fitted: none of theirs failed."""
+    workloads = comparison.along(size)
+    return [s for s in comparison.strategies if not any(comparison.error(s, w) for w in workloads)]
+
+
 def lines(comparison: Comparison) -> Table:
     """Tabulate the fitted cost of a strategy's fixtures: once per session, and for each test."""
     rows = []
-    for strategy in comparison.strategies:
-        if any(comparison.error(strategy, workload) for workload in comparison.along("tests")):
-            continue
+    for strategy in without_failures(comparison, "tests"):
         line = comparison.fit(strategy, "tests", in_all)
         rows.append(
             [
@@ -200,9 +202,7 @@ def break_even(comparison: Comparison, one: str, other: str) -> float:
 def suites(comparison: Comparison, tests: Sequence[int] = (50, 500, 5000)) -> Table:
     """Tabulate what whole suites of tests like these would take, from a line through whole runs."""
     rows = []
-    for strategy in comparison.strategies:
-        if any(comparison.error(strategy, workload) for workload in comparison.along("tests")):
-            continue
+    for strategy in without_failures(comparison, "tests"):
         line = comparison.fit(strategy, "tests", whole_run)
         rows.append([strategy, *(duration(line.at(number)) for number in tests)])
     return Table(["strategy", *(f"{number:,} tests" for number in tests)], rows)
