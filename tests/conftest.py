@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from project.testing import STRATEGIES
 from tests.servers import Server, database, running_server
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # Session level, unless the command line has named a strategy: one named here would override it.
-    if not config.pluginmanager.hasplugin("project.testing.database"):
+    manager = config.pluginmanager
+    if not any(manager.hasplugin(f"project.testing.{strategy}") for strategy in STRATEGIES):
         config.pluginmanager.import_plugin("project.testing.session_level")
     config.addinivalue_line("filterwarnings", "error")
     # A shell has its background jobs ignore an interrupt, and so would all that tests start.

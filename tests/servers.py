@@ -13,11 +13,10 @@ from typing import Any
 
 import psutil
 from sqlalchemy import URL, make_url
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from project.postgres.connection import DRIVER
 from project.postgres.embedded import EmbeddedServer, give_to_server_user, server_user
+from project.testing.database.lifecycle import admin_connection
 
 PASSWORD = "s3cret%@/ pass"
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
@@ -27,14 +26,11 @@ def query(dsn: str | URL, *statements: str) -> list[tuple[Any, ...]]:
     """Run statements one by one, each committed by itself; return the rows of the last."""
 
     async def run() -> list[tuple[Any, ...]]:
-        engine = create_async_engine(dsn, isolation_level="AUTOCOMMIT", poolclass=NullPool)
-        try:
-            async with engine.connect() as connection:
-                for statement in statements:
-                    result = await connection.exec_driver_sql(statement)
-                return [tuple(row) for row in result] if result.returns_rows else []
-        finally:
-            await engine.dispose()
+        # Known to the guard that keeps the session's tests out of their own original.
+        async with admin_connection(str(make_url(dsn).render_as_string(False))) as connection:
+            for statement in statements:
+                result = await connection.exec_driver_sql(statement)
+            return [tuple(row) for row in result] if result.returns_rows else []
 
     return asyncio.run(run())
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import make_url
 
 from project.isolation import SUITE
-from project.postgres.connection import run_async
+from project.testing.database.lifecycle import run_async
 from project.testing.template import drop_templates
 from tests.servers import databases, query
 from tests.test_strategies import CANONICAL, run

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from project.postgres.connection import run_async
+from project.testing.database.lifecycle import run_async
 from project.testing.template import drop_templates
 from tests.servers import databases
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from project.postgres.connection import run_async
+from project.testing.database.lifecycle import run_async
 from project.testing.database import COMMENT, make_test_dsn
 from project.testing.template import drop_templates
 from tests import faults

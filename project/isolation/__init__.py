@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 from project import postgres
 from project.isolation import suite
-from project.postgres.connection import run_async
+from project.testing.database.lifecycle import run_async
 from project.testing.template import drop_templates
 from project.timing.tables import Table
 

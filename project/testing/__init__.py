@@ -8,15 +8,23 @@ pytest -p project.testing.template tests/
 
 A strategy reads POSTGRES_DSN and two session fixtures that a conftest.py of yours can override:
 `alembic_config` (an `alembic.config.Config`) and `target_metadata` (a `sqlalchemy.MetaData`).
+This folder stands alone: copied into another package it works there under that package's name.
 """
 
 import pytest
 
+STRATEGIES = ("function_level", "session_level", "deletion", "rollback", "template")
+
 # What every strategy comes with, each strategy's `pytest_plugins`.
-SHARED_FIXTURES = (
-    "project.testing.database",
-    "project.testing.migrations",
-    "project.testing.product",
+SHARED_FIXTURES = tuple(
+    f"{__name__}.{module}"
+    for module in (
+        "database.fixtures",
+        "database.guards",
+        "database.keeping",
+        "migrations",
+        "session_manager",
+    )
 )
 
 # These modules import each other before pytest sees them as plugins.

@@ -1,47 +1,62 @@
 """Deletion: migrate a database once, keep one engine open, and DELETE every row after each test.
 
 Each test finds the tables empty, and its commits are real. The connections stay open from test to
-test, and emptying the tables is one statement that waits for no disk.
+test, and emptying the tables is one statement that waits for no disk. The migrations are not
+undone at the end: their database is dropped, so irreversible ones do no harm.
 """
 
 from collections.abc import AsyncIterator, Callable
 
+import pytest
 import pytest_asyncio
 from sqlalchemy import MetaData, text
 
-from project.db.session_manager import DBSessionManager
-from project.testing import SHARED_FIXTURES
-from project.testing.database import naming_who_is_in_the_way
-from project.testing.session_level import create_test_db, migrate_db
+from . import SHARED_FIXTURES
+from .database.lifecycle import naming_who_is_in_the_way
+from .database.names import DsnPair
+from .database.proof import only_on, prove
+from .session_level import create_test_db
+from .session_manager import Manager
 
-__all__ = ["create_test_db", "migrate_db"]  # as under session level
+__all__ = ["create_test_db"]  # as under session level
 
-pytest_plugins = (*SHARED_FIXTURES, "project.testing.one_loop")
+pytest_plugins = (*SHARED_FIXTURES, f"{__package__}.one_loop")
+
+
+@pytest.fixture(scope="session")
+def migrate_db(
+    create_test_db: str, dsn_pair: DsnPair, upgrade_schema: Callable[[str], None]
+) -> None:
+    """Migrate to head once."""
+    with only_on(dsn_pair):
+        upgrade_schema(create_test_db)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def shared_manager(create_test_db: str, migrate_db: None) -> AsyncIterator[DBSessionManager]:
+async def shared_manager(
+    create_test_db: str, migrate_db: None, session_manager_factory: Callable[[str], Manager]
+) -> AsyncIterator[Manager]:
     """Yield the session manager, and with it the engine, that all tests share."""
-    manager = DBSessionManager(create_test_db)
+    manager = session_manager_factory(create_test_db)
     yield manager
     await manager.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def db(
-    shared_manager: DBSessionManager,
-    create_test_db: str,
+    shared_manager: Manager,
+    dsn_pair: DsnPair,
     target_metadata: MetaData,
     keep_test_db: Callable[[], bool],
-) -> AsyncIterator[DBSessionManager]:
+) -> AsyncIterator[Manager]:
     """Yield the session manager; after the test, delete every row."""
     yield shared_manager
     if not keep_test_db():
-        with naming_who_is_in_the_way(create_test_db):
-            await delete_rows(shared_manager, target_metadata)
+        with naming_who_is_in_the_way(dsn_pair):
+            await delete_rows(shared_manager, target_metadata, dsn_pair)
 
 
-async def delete_rows(manager: DBSessionManager, metadata: MetaData) -> None:
+async def delete_rows(manager: Manager, metadata: MetaData, pair: DsnPair) -> None:
     """Empty every table of `metadata` in one statement, which is one round trip.
 
     Foreign keys are checked at a statement's end, so the tables' order doesn't matter. The commit
@@ -50,6 +65,7 @@ async def delete_rows(manager: DBSessionManager, metadata: MetaData) -> None:
     """
     async with manager.asessionmaker() as session:
         connection = await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+        await prove(connection, pair)  # asked once in a connection's life
         quote = connection.dialect.identifier_preparer.format_table
         deletes = "".join(
             f", d{number} AS (DELETE FROM {quote(table)})"
@@ -62,7 +78,7 @@ async def delete_rows(manager: DBSessionManager, metadata: MetaData) -> None:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def reset_sequences(db: DBSessionManager) -> None:
+async def reset_sequences(db: Manager) -> None:
     """Have every sequence begin anew: for a test that asks for it. DELETE doesn't touch them."""
     async with db.asessionmaker() as session:
         await session.execute(text("SELECT setval(seqrelid, seqstart, false) FROM pg_sequence"))

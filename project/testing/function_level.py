@@ -4,49 +4,51 @@ The database is made once for the session. Each test finds the tables new, and a
 migration up and down: slow, thorough, and with little to go wrong.
 """
 
-import os
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 import pytest_asyncio
-from alembic import command
-from alembic.config import Config
 
-from project.db.session_manager import DBSessionManager
-from project.testing import SHARED_FIXTURES
-from project.testing.database import SecretDsn, naming_who_is_in_the_way, temporary_database
-from project.testing.migrations import only_on, point_at
+from . import SHARED_FIXTURES
+from .database.lifecycle import naming_who_is_in_the_way, temporary_database
+from .database.names import DsnPair
+from .database.proof import only_on
+from .session_manager import Manager
 
 pytest_plugins = SHARED_FIXTURES
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def create_test_db(
-    os_environ_patch: None, keep_test_db: Callable[[], bool]
+    dsn_pair: DsnPair, os_environ_patch: None, keep_test_db: Callable[[], bool]
 ) -> AsyncIterator[str]:
     """Create the test database once, drop it at the end of the session; yield its DSN."""
-    original, dsn = os.environ["POSTGRES_DSN_ORIGINAL"], os.environ["POSTGRES_DSN"]
-    async with temporary_database(original, dsn, keep_test_db):
-        yield SecretDsn(dsn)
+    async with temporary_database(dsn_pair, keep_test_db):
+        yield dsn_pair.test
 
 
 @pytest.fixture
 def migrate_db(
-    create_test_db: str, alembic_config: Config, keep_test_db: Callable[[], bool]
+    create_test_db: str,
+    dsn_pair: DsnPair,
+    upgrade_schema: Callable[[str], None],
+    downgrade_schema: Callable[[str], None],
+    keep_test_db: Callable[[], bool],
 ) -> Iterator[None]:
     """Migrate to head before the test, and down to base after it."""
-    config = point_at(alembic_config, create_test_db)
-    with only_on(create_test_db):
-        command.upgrade(config, "head")
+    with only_on(dsn_pair):
+        upgrade_schema(create_test_db)
     yield
     if not keep_test_db():
-        with naming_who_is_in_the_way(create_test_db):
-            command.downgrade(config, "base")
+        with only_on(dsn_pair), naming_who_is_in_the_way(dsn_pair):
+            downgrade_schema(create_test_db)
 
 
 @pytest_asyncio.fixture(loop_scope="function")
-async def db(create_test_db: str, migrate_db: None) -> AsyncIterator[DBSessionManager]:
+async def db(
+    create_test_db: str, migrate_db: None, session_manager_factory: Callable[[str], Manager]
+) -> AsyncIterator[Manager]:
     """Yield a session manager on the test database; close it after the test."""
-    manager = DBSessionManager(create_test_db)
+    manager = session_manager_factory(create_test_db)
     yield manager
     await manager.close()

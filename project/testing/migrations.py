@@ -1,28 +1,60 @@
 """Alembic, run from a fixture: which migrations, and against which database."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+import traceback
+from collections.abc import Callable
 
 import pytest
+from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, MetaData, event
+from sqlalchemy import MetaData
 
-import project
-from project.db.models import Base
-from project.testing.database import database_of, stop
+from .database.errors import LOCK_NOT_AVAILABLE, QUERY_CANCELED, first_line, sqlstate, stop
 
 
 @pytest.fixture(scope="session")
-def alembic_config() -> Config:
-    """Return the migrations to run. Override it to run your own."""
-    return Config(Path(project.__path__[0]).parent / "alembic.ini")
+def alembic_config(pytestconfig: pytest.Config) -> Config:
+    """Return the migrations to run: those of alembic.ini in pytest's root folder, or your own."""
+    file = pytestconfig.rootpath / "alembic.ini"
+    if not file.exists():
+        stop(f"There is no {file}: override the fixture `alembic_config` in your conftest.py.")
+    return Config(file)
 
 
 @pytest.fixture(scope="session")
 def target_metadata() -> MetaData:
     """Return the tables to empty, views left out. Override it to name your own."""
-    return Base.metadata
+    stop("Which tables are yours? Override the fixture `target_metadata` in your conftest.py.")
+
+
+@pytest.fixture(scope="session")
+def upgrade_schema(alembic_config: Config) -> Callable[[str], None]:
+    """Return what makes a database's schema, given its DSN. By default Alembic does, to head."""
+
+    def upgrade(dsn: str) -> None:
+        command.upgrade(point_at(alembic_config, dsn), "head")
+
+    return upgrade
+
+
+@pytest.fixture(scope="session")
+def downgrade_schema(alembic_config: Config) -> Callable[[str], None]:
+    """Return what undoes a database's schema, given its DSN. By default Alembic does, to base."""
+
+    def downgrade(dsn: str) -> None:
+        try:
+            command.downgrade(point_at(alembic_config, dsn), "base")
+        except Exception as error:
+            revision = revision_in(error)
+            if revision is None or sqlstate(error) in (LOCK_NOT_AVAILABLE, QUERY_CANCELED):
+                raise
+            why = first_line(error) or type(error).__name__
+            raise pytest.fail.Exception(
+                f"The downgrade of revision {revision} failed: {why}. Function level and session"
+                " level undo the migrations. Deletion, rollback and template do without that.",
+                pytrace=False,
+            ) from error
+
+    return downgrade
 
 
 def point_at(config: Config, dsn: str) -> Config:
@@ -35,24 +67,9 @@ def point_at(config: Config, dsn: str) -> Config:
     return config
 
 
-@contextmanager
-def only_on(dsn: str) -> Iterator[None]:
-    """End the session before Alembic does anything in another database than the one of `dsn`.
-
-    An env.py of your own may take its URL from elsewhere, such as your application's settings.
-    """
-
-    def look(connection: Connection) -> None:
-        found, expected = connection.engine.url.database, database_of(dsn)
-        if found != expected:
-            stop(
-                f"env.py connects to the database {found!r}, not to the test database"
-                f" {expected!r}. Nothing has been migrated. Let it take the URL from its config's"
-                " `sqlalchemy.url`, or from POSTGRES_DSN."
-            )
-
-    event.listen(Engine, "engine_connect", look)
-    try:
-        yield
-    finally:
-        event.remove(Engine, "engine_connect", look)
+def revision_in(error: BaseException) -> str | None:
+    """Return the revision whose downgrade has raised an error: its module is in the traceback."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_name == "downgrade" and "down_revision" in frame.f_globals:
+            return str(frame.f_globals.get("revision"))
+    return None

@@ -11,17 +11,17 @@ import pytest_asyncio
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
     AsyncEngine,
+    AsyncSession,
     async_sessionmaker,
     create_async_engine,
 )
 
-from project.db.session_manager import DBSessionManager
-from project.testing import SHARED_FIXTURES
-from project.testing.session_level import create_test_db, migrate_db
+from . import SHARED_FIXTURES
+from .deletion import create_test_db, migrate_db
 
-__all__ = ["create_test_db", "migrate_db"]  # as under session level
+__all__ = ["create_test_db", "migrate_db"]  # as under deletion
 
-pytest_plugins = (*SHARED_FIXTURES, "project.testing.one_loop")
+pytest_plugins = (*SHARED_FIXTURES, f"{__package__}.one_loop")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -35,7 +35,7 @@ async def shared_engine(create_test_db: str, migrate_db: None) -> AsyncIterator[
 @pytest_asyncio.fixture(loop_scope="session")
 async def db(
     shared_engine: AsyncEngine, keep_test_db: Callable[[], bool]
-) -> AsyncIterator[DBSessionManager]:
+) -> AsyncIterator["OneTransaction"]:
     """Yield a session manager on one connection in a transaction; roll back after the test.
 
     A test database that is kept for a look keeps the failed test's rows.
@@ -48,7 +48,7 @@ async def db(
             await transaction.rollback()
 
 
-class OneTransaction(DBSessionManager):
+class OneTransaction:
     """A session manager whose sessions share one connection, already in a transaction.
 
     A session's commit releases a savepoint, and its rollback goes back to one.
@@ -58,7 +58,7 @@ class OneTransaction(DBSessionManager):
     """
 
     def __init__(self, connection: AsyncConnection) -> None:
-        self._asessionmaker = async_sessionmaker(
+        self.asessionmaker: async_sessionmaker[AsyncSession] = async_sessionmaker(
             connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
         )
 

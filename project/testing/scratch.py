@@ -2,13 +2,8 @@
 
 import os
 
-from project.testing.database import (
-    admin_connection,
-    create_database,
-    database_of,
-    drop_database,
-    make_test_dsn,
-)
+from .database.lifecycle import admin_connection, create_database, drop_database
+from .database.names import database_of, make_test_dsn
 
 
 async def create_scratch_database(part: str) -> str:

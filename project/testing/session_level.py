@@ -3,75 +3,78 @@
 Each test finds the tables empty. The migrations run once, whatever the number of tests.
 """
 
-import os
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 import pytest_asyncio
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import MetaData
 
-from project.db.session_manager import DBSessionManager
-from project.testing import SHARED_FIXTURES
-from project.testing.database import SecretDsn, naming_who_is_in_the_way, temporary_database
-from project.testing.migrations import only_on, point_at
+from . import SHARED_FIXTURES
+from .database.lifecycle import naming_who_is_in_the_way, temporary_database
+from .database.names import DsnPair
+from .database.proof import only_on, prove
+from .session_manager import Manager
 
 pytest_plugins = SHARED_FIXTURES
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def create_test_db(
-    os_environ_patch: None, keep_test_db: Callable[[], bool]
+    dsn_pair: DsnPair, os_environ_patch: None, keep_test_db: Callable[[], bool]
 ) -> AsyncIterator[str]:
     """Create the test database once, drop it at the end of the session; yield its DSN.
 
     FORCE ends connections that a test has left open: one of them would keep the database.
     """
-    original, dsn = os.environ["POSTGRES_DSN_ORIGINAL"], os.environ["POSTGRES_DSN"]
-    async with temporary_database(original, dsn, keep_test_db, force=True):
-        yield SecretDsn(dsn)
+    async with temporary_database(dsn_pair, keep_test_db, force=True):
+        yield dsn_pair.test
 
 
 @pytest.fixture(scope="session")
 def migrate_db(
-    create_test_db: str, alembic_config: Config, keep_test_db: Callable[[], bool]
+    create_test_db: str,
+    dsn_pair: DsnPair,
+    upgrade_schema: Callable[[str], None],
+    downgrade_schema: Callable[[str], None],
+    keep_test_db: Callable[[], bool],
 ) -> Iterator[None]:
     """Migrate to head once, and down to base at the end of the session."""
-    config = point_at(alembic_config, create_test_db)
-    with only_on(create_test_db):
-        command.upgrade(config, "head")
+    with only_on(dsn_pair):
+        upgrade_schema(create_test_db)
     yield
     if not keep_test_db():
-        with naming_who_is_in_the_way(create_test_db):
-            command.downgrade(config, "base")
+        with only_on(dsn_pair), naming_who_is_in_the_way(dsn_pair):
+            downgrade_schema(create_test_db)
 
 
 @pytest_asyncio.fixture(loop_scope="function")
 async def db(
     create_test_db: str,
     migrate_db: None,
+    dsn_pair: DsnPair,
     target_metadata: MetaData,
+    session_manager_factory: Callable[[str], Manager],
     keep_test_db: Callable[[], bool],
-) -> AsyncIterator[DBSessionManager]:
+) -> AsyncIterator[Manager]:
     """Yield a session manager on the test database; after the test, empty the tables, close it."""
-    manager = DBSessionManager(create_test_db)
+    manager = session_manager_factory(create_test_db)
     yield manager
     try:
         if not keep_test_db():
-            with naming_who_is_in_the_way(create_test_db):
-                await truncate_tables(manager, target_metadata)
+            with naming_who_is_in_the_way(dsn_pair):
+                await truncate_tables(manager, target_metadata, dsn_pair)
     finally:
         await manager.close()
 
 
-async def truncate_tables(manager: DBSessionManager, metadata: MetaData) -> None:
-    """Empty every table of `metadata` in one statement.
+async def truncate_tables(manager: Manager, metadata: MetaData, pair: DsnPair) -> None:
+    """Empty every table of `metadata` in one statement, on this run's test database alone.
 
     `alembic_version` isn't in the metadata and keeps its row. CASCADE empties tables without a
     model, too, where they refer to one of these: TRUNCATE would be refused otherwise.
     """
     async with manager.asessionmaker() as session:
+        await prove(session, pair)
         connection = await session.connection()
         quote = connection.dialect.identifier_preparer.format_table
         if tables := ", ".join(quote(table) for table in metadata.tables.values()):

@@ -7,80 +7,103 @@ the second session doesn't migrate at all.
 
 import asyncio
 import hashlib
-import os
+import re
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest_asyncio
-from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from project.db.session_manager import DBSessionManager
-from project.testing import SHARED_FIXTURES
-from project.testing.database import (
-    LOCK_SECONDS,
+from . import SHARED_FIXTURES
+from .database.errors import quote, stop
+from .database.lifecycle import (
     MARK,
-    SecretDsn,
     admin_connection,
     create_database,
-    database_of,
     drop_database,
     drop_leftovers,
+    drop_own_database,
     hold,
+    hold_on,
     is_ours,
-    lock_number,
-    quote,
+    sign_database,
 )
-from project.testing.migrations import only_on, point_at
+from .database.names import DsnPair, database_of, lock_number
+from .database.proof import only_on
+from .session_manager import Manager
 
-pytest_plugins = (*SHARED_FIXTURES, "project.testing.one_loop")
+pytest_plugins = (*SHARED_FIXTURES, f"{__package__}.one_loop")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def admin(os_environ_patch: None) -> AsyncIterator[AsyncConnection]:
+async def admin(dsn_pair: DsnPair, os_environ_patch: None) -> AsyncIterator[AsyncConnection]:
     """Yield the connection that makes the databases. It holds this session's test database."""
-    original, name = os.environ["POSTGRES_DSN_ORIGINAL"], database_of(os.environ["POSTGRES_DSN"])
-    async with admin_connection(original) as connection:
-        await hold(connection, name)
-        await drop_leftovers(connection, original, name)
+    async with admin_connection(dsn_pair.original) as connection:
+        await hold(connection, dsn_pair.name)
+        await drop_leftovers(connection, dsn_pair)
         yield connection
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def migrate_db(admin: AsyncConnection, alembic_config: Config) -> str:
+async def migrate_db(
+    admin: AsyncConnection,
+    dsn_pair: DsnPair,
+    alembic_config: Config,
+    upgrade_schema: Callable[[str], None],
+) -> str:
     """Migrate to head, unless an earlier session has; return the template's name.
 
     Sessions that start together wait here for the one of them that migrates. Each holds the
     template, together with the others, for as long as it runs, so that nobody drops it.
     """
-    original, dsn = os.environ["POSTGRES_DSN_ORIGINAL"], os.environ["POSTGRES_DSN"]
-    template = f"{templates_of(original)}{fingerprint(alembic_config)}_test"
-    migrating, in_use = (lock_number(f"{template} migrating"),), (lock_number(template),)
+    template = f"{templates_of(dsn_pair.original)}{fingerprint(alembic_config)}_test"
+    migrating = (lock_number(f"{template} migrating"),)
     await admin.exec_driver_sql("SET lock_timeout = 0")
     await admin.exec_driver_sql("SELECT pg_advisory_lock($1)", migrating)
-    await admin.exec_driver_sql("SELECT pg_advisory_lock_shared($1)", in_use)
+    await hold_template(admin, template)
+    there = await is_ours(admin, template)
+    if there and not await is_complete(admin, template, dsn_pair, alembic_config):
+        await drop_database(admin, template)
     if not await is_ours(admin, template):
-        await create_database(admin, database_of(dsn))
+        await create_database(admin, dsn_pair.name, dsn_pair.run)
         try:
-            with only_on(dsn):
-                await asyncio.to_thread(command.upgrade, point_at(alembic_config, dsn), "head")
-        except Exception:
-            await drop_database(admin, database_of(dsn), force=True)
+            with only_on(dsn_pair):
+                await asyncio.to_thread(upgrade_schema, dsn_pair.test)
+            if missing := await what_is_missing(dsn_pair, alembic_config):
+                stop(f"The migrations have run, but {dsn_pair.name!r} isn't migrated: {missing}.")
+        except BaseException:
+            await drop_own_database(admin, dsn_pair, force=True)
             raise
-        migrated = f"ALTER DATABASE {quote(admin, database_of(dsn))}"
+        migrated = f"ALTER DATABASE {quote(admin, dsn_pair.name)}"
         await admin.exec_driver_sql(f"{migrated} ALLOW_CONNECTIONS false")
         # It gets the template's name last: a template that is there is complete.
         await admin.exec_driver_sql(f"{migrated} RENAME TO {quote(admin, template)}")
     await admin.exec_driver_sql("SELECT pg_advisory_unlock($1)", migrating)
-    await drop_templates(original)
+    await drop_templates(dsn_pair.original)
     return template
 
 
-def templates_of(original_dsn: str) -> str:
-    """Return how the names of a database's templates begin, however long its own name is."""
-    return f"template_{hashlib.sha256(database_of(original_dsn).encode()).hexdigest()[:12]}_"
+async def hold_template(connection: AsyncConnection, template: str) -> None:
+    """Hold a template together with other sessions, so that nobody drops it."""
+    await connection.exec_driver_sql("SELECT pg_advisory_lock_shared($1)", (lock_number(template),))
+
+
+def templates_of(original: str) -> str:
+    """Return how the names of a database's templates begin, however long its own name is.
+
+    Args:
+        original: the database's DSN.
+    """
+    return template_prefix(database_of(original))
+
+
+def template_prefix(name: str) -> str:
+    """Return the same for a database's name."""
+    return f"template_{hashlib.sha256(name.encode()).hexdigest()[:12]}_"
 
 
 def fingerprint(config: Config) -> str:
@@ -95,9 +118,47 @@ def fingerprint(config: Config) -> str:
     return digest.hexdigest()[:12]
 
 
+async def what_is_missing(pair: DsnPair, config: Config) -> str | None:
+    """Say what a migrated test database lacks; None if it is complete.
+
+    Alembic's table of versions is found by its column, whatever it is called. A schema that is
+    made without Alembic has none, and then there is some table at least.
+    """
+    heads = set(ScriptDirectory.from_config(config).get_heads())
+    async with admin_connection(pair.test) as connection:
+        tables = (
+            await connection.exec_driver_sql(
+                "SELECT c.oid::regclass::text AS oid, a.attname FROM pg_class AS c LEFT JOIN pg_attribute"
+                " AS a ON a.attrelid = c.oid AND a.attname = 'version_num' AND NOT a.attisdropped"
+                " WHERE c.relkind IN ('r', 'p') AND c.oid >= 16384"
+            )
+        ).all()
+        found: set[str] = set()
+        versions = [row.oid for row in tables if row.attname]
+        for table in versions:
+            rows = await connection.exec_driver_sql(f"SELECT version_num FROM {table}")
+            found.update(rows.scalars())
+    if not tables:
+        return "it has no table"
+    if versions and not heads <= found:
+        return f"its versions are {sorted(found)}, and the heads are {sorted(heads)}"
+    return None
+
+
+async def is_complete(
+    connection: AsyncConnection, template: str, pair: DsnPair, config: Config
+) -> bool:
+    """Tell whether a template is migrated to head: look into a clone, since nobody may enter it."""
+    await clone_database(connection, template, pair)
+    try:
+        return await what_is_missing(pair, config) is None
+    finally:
+        await drop_own_database(connection, pair, force=True)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def create_test_db(
-    admin: AsyncConnection, migrate_db: str, keep_test_db: Callable[[], bool]
+    admin: AsyncConnection, migrate_db: str, dsn_pair: DsnPair, keep_test_db: Callable[[], bool]
 ) -> AsyncIterator[str]:
     """Clone the template for the test, and drop the clone after it; yield the clone's DSN.
 
@@ -105,41 +166,50 @@ async def create_test_db(
     dropped database is forgotten instead, so a clone that goes at once costs little; clones that
     wait to be dropped together would be written.
     """
-    dsn = os.environ["POSTGRES_DSN"]
-    await clone_database(admin, migrate_db, database_of(dsn))
-    yield SecretDsn(dsn)
+    if not await hold_on(admin, dsn_pair.name):
+        await hold_template(admin, migrate_db)
+    await clone_database(admin, migrate_db, dsn_pair)
+    yield dsn_pair.test
     if not keep_test_db():
-        await drop_database(admin, database_of(dsn), force=True)
+        await drop_own_database(admin, dsn_pair, force=True)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def db(create_test_db: str) -> AsyncIterator[DBSessionManager]:
+async def db(
+    create_test_db: str, session_manager_factory: Callable[[str], Manager]
+) -> AsyncIterator[Manager]:
     """Yield a session manager on the test's own database; close it after the test."""
-    manager = DBSessionManager(create_test_db)
+    manager = session_manager_factory(create_test_db)
     yield manager
     await manager.close()
 
 
-async def clone_database(connection: AsyncConnection, source: str, name: str) -> None:
-    """Copy a database that nobody is connected to, with our mark.
+async def clone_database(connection: AsyncConnection, source: str, pair: DsnPair) -> None:
+    """Copy a database that nobody is connected to, with our mark and the run's.
 
     Everything in it is copied. Settings of ALTER DATABASE are not, so one of ours is made anew.
     """
-    source, name = quote(connection, source), quote(connection, name)
+    source, name = quote(connection, source), quote(connection, pair.name)
     await connection.exec_driver_sql(
         f"CREATE DATABASE {name} TEMPLATE {source} CONNECTION LIMIT {MARK}"
     )
-    await connection.exec_driver_sql(f"ALTER DATABASE {name} SET lock_timeout = '{LOCK_SECONDS}s'")
+    await sign_database(connection, pair.name, pair.run)
 
 
-async def drop_templates(original_dsn: str) -> None:
-    """Drop the templates that belong to a database, but for those that a session holds."""
-    async with admin_connection(original_dsn) as connection:
-        found = await connection.exec_driver_sql(
-            "SELECT datname FROM pg_database WHERE starts_with(datname, $1)",
-            (templates_of(original_dsn),),
-        )
-        for name in found.scalars().all():
-            lock = (lock_number(name),)
-            if (await connection.exec_driver_sql("SELECT pg_try_advisory_lock($1)", lock)).scalar():
-                await drop_database(connection, name)
+async def drop_templates(original: str) -> None:
+    """Drop the templates of a database, and those whose database is gone; spare what is held.
+
+    Args:
+        original: the database's DSN.
+    """
+    async with admin_connection(original) as connection:
+        names = set((await connection.exec_driver_sql("SELECT datname FROM pg_database")).scalars())
+        others = {template_prefix(name) for name in names} - {templates_of(original)}
+        for name in sorted(names):
+            ours = re.fullmatch(r"(template_[0-9a-f]{12}_)[0-9a-f]{12}_test", name)
+            if ours and ours[1] not in others:
+                lock = (lock_number(name),)
+                got = await connection.exec_driver_sql("SELECT pg_try_advisory_lock($1)", lock)
+                if got.scalar():
+                    with suppress(DBAPIError):  # another role's, or somebody looks into it
+                        await drop_database(connection, name)

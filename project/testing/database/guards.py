@@ -1,0 +1,100 @@
+"""The guards, wired into pytest: around each `migrate_db`, and around each test."""
+
+from collections.abc import Generator
+from contextlib import ExitStack
+
+import pytest
+
+from .names import DsnPair
+from .proof import only_on
+
+REFUSED = pytest.StashKey[list[str]]()  # what `keep_out` has refused and no test has failed for
+ENDED = pytest.StashKey[str]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Let any `migrate_db`, also one of your own, migrate the run's own database alone.
+
+    Finalizers run last in, first out: the guard goes up before the fixture's own tear-down.
+    """
+    if fixturedef.argname != "migrate_db":
+        return (yield)
+    pair: DsnPair = request.getfixturevalue("dsn_pair")
+    tear_down = ExitStack()
+    fixturedef.addfinalizer(tear_down.close)
+    try:
+        with only_on(pair):
+            return (yield)
+    finally:
+        fixturedef.addfinalizer(lambda: tear_down.enter_context(only_on(pair)) and None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Hand on why the session ends: see `ending`."""
+    return (yield from ending(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """Hand on why the session ends: see `ending`."""
+    return (yield from ending(item))
+
+
+def ending(item: pytest.Item) -> Generator[None, None, None]:
+    """Have `pytest.exit` end the session also where pytest alone would not.
+
+    In a pytest-xdist worker it can't, and a second error beside it would hide it in a group.
+    """
+    try:
+        return (yield)
+    except (pytest.exit.Exception, BaseExceptionGroup) as error:
+        found = exit_in(error)
+        if found is None:
+            raise
+        message = item.config.stash[ENDED] = str(found)
+        if not hasattr(item.config, "workeroutput"):
+            raise found from None
+        item.config.workeroutput["ended"] = message
+        item.session.shouldfail = message
+        raise pytest.fail.Exception(message, pytrace=False) from None
+
+
+def exit_in(error: BaseException) -> BaseException | None:
+    """Return the `pytest.exit` that an error is or holds."""
+    if isinstance(error, BaseExceptionGroup):
+        return next(filter(None, map(exit_in, error.exceptions)), None)
+    return error if isinstance(error, pytest.exit.Exception) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that has tried to reach the original, though it has caught the refusal."""
+    report = yield
+    refused = item.config.stash.get(REFUSED, [])
+    if refused and report.outcome != "failed":
+        report.outcome = "failed"
+        report.longrepr = refused[0]
+    refused.clear()
+    return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object) -> None:
+    """Take over from a pytest-xdist worker why it has ended the session."""
+    ended = getattr(node, "workeroutput", {}).get("ended")
+    if ended:
+        node.config.stash[ENDED] = ended  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say last of all why the session has ended."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and config.stash.get(ENDED, None):
+        reporter.write_line(config.stash[ENDED], red=True, bold=True)
