@@ -11,7 +11,7 @@ PYTEST_INI = "[pytest]\nasyncio_default_fixture_loop_scope = function\nfilterwar
 
 
 def plugins(strategy: str) -> list[str]:
-    """The options that run a test file under a strategy, on this project's migrations and models."""
+    """The options that run a test file under a strategy, with this project's defaults."""
     return ["-p", "project.defaults", "-p", f"project.testing.{strategy}"]
 
 

@@ -81,7 +81,7 @@ async def add(db, n):
 
 @pytest.fixture
 def mine(password_server: Server) -> Iterator[str]:
-    """A database with three rows in it, of a role that has CREATEDB only; PostgreSQL 15 if there."""
+    """A database with three rows in it, of a role that has CREATEDB only."""
     server = password_server
     superuser = server.url.render_as_string(hide_password=False)
     if not query(superuser, "SELECT 1 FROM pg_roles WHERE rolname = 'participant'"):
@@ -215,7 +215,7 @@ async def test_it(db, n):
     await add(db, n)
 """
     for _ in range(2):  # the second session finds the first one's template, if there is one
-        run(project, strategy, unchanged, source)
+        run(project, strategy, unchanged_on_both, source)
 
 
 # --- proof, not a name ---

@@ -128,8 +128,9 @@ async def what_is_missing(pair: DsnPair, config: Config) -> str | None:
     async with admin_connection(pair.test) as connection:
         tables = (
             await connection.exec_driver_sql(
-                "SELECT c.oid::regclass::text AS oid, a.attname FROM pg_class AS c LEFT JOIN pg_attribute"
-                " AS a ON a.attrelid = c.oid AND a.attname = 'version_num' AND NOT a.attisdropped"
+                "SELECT c.oid::regclass::text AS oid, a.attname FROM pg_class AS c"
+                " LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'version_num'"
+                " AND NOT a.attisdropped"
                 " WHERE c.relkind IN ('r', 'p') AND c.oid >= 16384"
             )
         ).all()
