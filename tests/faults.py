@@ -31,10 +31,13 @@ from sqlalchemy.pool import NullPool
 
 from project.postgres.connection import DRIVER
 from project.postgres.embedded import EmbeddedServer
-from project.testing.database import MARK, database_of, make_test_dsn, temporary_database
+from project.testing import STRATEGIES
+from project.testing.database.lifecycle import MARK, run_async, temporary_database
+from project.testing.database.names import DsnPair, SecretDsn, database_of, make_test_dsn
+from project.testing.template import drop_templates
+from tests.runs import plugins
 from tests.servers import DEBIAN, Server, databases, query, quote, running_server
 
-STRATEGIES = ("function_level", "session_level")
 PHASES = ("create", "migrate", "test", "clean", "drop")
 ROLES = ("postgres", "participant")  # a superuser, and a role that may create databases
 KILL, CRASH = "kill -9 of pytest", "crash of the server"
@@ -63,7 +66,8 @@ CONFTEST = """
 import time
 from pathlib import Path
 from alembic import command
-from project.testing import database, session_level
+from project.testing import deletion, session_level, template
+from project.testing.database import lifecycle
 
 def note(phase):
     with Path("phases").open("a") as file:
@@ -76,11 +80,15 @@ def noting(phase, module, name):
         return function(*arguments, **options)
     setattr(module, name, noted)
 
-noting("create", database, "create_database")
-noting("drop", database, "drop_database")
+noting("create", lifecycle, "create_database")
+noting("create", template, "create_database")
+noting("create", template, "clone_database")
+noting("drop", lifecycle, "drop_own_database")
+noting("drop", template, "drop_own_database")
 noting("migrate", command, "upgrade")
 noting("clean", command, "downgrade")
 noting("clean", session_level, "truncate_tables")
+noting("clean", deletion, "delete_rows")
 
 def pytest_runtest_call():
     note("test")
@@ -125,9 +133,8 @@ class Original:
 
     def start(self, strategy: str, *arguments: str) -> subprocess.Popen[str]:
         """Start pytest under a strategy, in a process of its own."""
-        plugin = f"project.testing.{strategy}"
         return subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", plugin, *arguments],
+            [sys.executable, "-m", "pytest", "-q", "--tb=short", *plugins(strategy), *arguments],
             cwd=self.folder,
             env=os.environ | {"POSTGRES_DSN": self.dsn},
             stdout=subprocess.PIPE,
@@ -172,14 +179,21 @@ def original(server: URL, name: str, role: str = "postgres") -> Iterator[Origina
     (folder / "pytest.ini").write_text(
         "[pytest]\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n"
     )
+    mine = Original(url, folder)
     try:
-        yield Original(url, folder)
+        yield mine
     finally:
+        run_async(drop_templates(url.render_as_string(hide_password=False)))
         query(server, drop)
         shutil.rmtree(folder, ignore_errors=True)
 
 
 # --- killed runs, and crashed servers ---
+
+
+def left_on(server: Server) -> set[str]:
+    """The databases on a server but for templates, which stay from run to run."""
+    return {name for name in databases(server.url) if not name.startswith("template_")}
 
 
 def kill_at(
@@ -237,19 +251,22 @@ def faults(
     for strategy, role in product(STRATEGIES, roles):
         with original(server.url, f"{strategy} {role}", role) as mine:
             before, checksum = databases(server.url), mine.checksum()
-            code, said = mine.run(strategy)
-            assert code == 0, said
+            for _ in range(2):  # the second time, template migrates no more
+                (mine.folder / "phases").unlink(missing_ok=True)
+                code, said = mine.run(strategy)
+                assert code == 0, said
             noted = mine.phases()
-            for phase in phases * each:
+            there = {phase for phase, _ in noted}
+            for phase in [phase for phase in phases * each if phase in there]:
                 in_time = False
                 while not in_time:
                     in_time = kill_at(mine, strategy, random_moment(noted, phase, chance), kill)
                     if what == CRASH:
                         server.start()
                 where[phase] += 1
-                good["left a database"] += bool(databases(server.url) - before)
+                good["left a database"] += bool(left_on(server) - before)
                 code, said = mine.run(strategy)
-                leftovers = databases(server.url) - before
+                leftovers = left_on(server) - before
                 outcome = {
                     "next run passed": code == 0,
                     "original unchanged": mine.checksum() == checksum,
@@ -278,21 +295,23 @@ def at_once(server: Server, figures: Figures, many: int, same: int) -> None:
         one = originals[0]
         there = databases(server.url)
         checksums = [mine.checksum() for mine in originals]
-        runs = [mine.start(STRATEGIES[n // 2 % 2]) for n, mine in enumerate(originals)]
+        runs = [
+            mine.start(STRATEGIES[n // 2 % len(STRATEGIES)]) for n, mine in enumerate(originals)
+        ]
         said = [process.communicate(timeout=5 * RUN_SECONDS)[0] for process in runs]
         passed = sum(process.returncode == 0 for process in runs)
         figures.wrong += [s for s, process in zip(said, runs, strict=True) if process.returncode]
-        leftovers = len(databases(server.url) - there)
+        leftovers = len(left_on(server) - there)
         say("." if passed == many and not leftovers else "F")
 
-        runs = [one.start(STRATEGIES[n % 2]) for n in range(same)]
+        runs = [one.start(STRATEGIES[n % len(STRATEGIES)]) for n in range(same)]
         said = [process.communicate(timeout=5 * RUN_SECONDS)[0] for process in runs]
         passed_same = sum(process.returncode == 0 for process in runs)
         refused = sum(
             process.returncode == pytest.ExitCode.USAGE_ERROR and REFUSAL in text
             for process, text in zip(runs, said, strict=True)
         )
-        leftovers += len(databases(server.url) - there)
+        leftovers += len(left_on(server) - there)
         intact = [mine.checksum() for mine in originals] == checksums
         say("." if passed_same + refused == same and not leftovers else "F")
         if passed_same + refused < same or not passed_same:
@@ -386,9 +405,14 @@ def can_be_made(url: URL) -> bool:
     )
 
 
+def pair_of(dsn: str, part: str = "") -> DsnPair:
+    """The two databases of a run that isn't pytest's."""
+    return DsnPair(SecretDsn(dsn), SecretDsn(make_test_dsn(dsn, part)), f"of a test {part}")
+
+
 async def connect_and_look(dsn: str, test_dsn: str) -> tuple[str, int]:
     """Make the test database, and return the name and the mark of where its DSN leads."""
-    async with temporary_database(dsn, test_dsn, lambda: False):
+    async with temporary_database(pair_of(dsn), lambda: False):
         engine = create_async_engine(test_dsn, poolclass=NullPool)
         async with engine.connect() as connection:
             row = await connection.exec_driver_sql(
