@@ -13,6 +13,7 @@ from sqlalchemy import make_url
 
 from project import postgres
 from project.postgres.connection import PostgresError
+from tests.runs import plugins
 from tests.servers import PASSWORD, databases, query, quote
 
 SECRET = "n0t-to-be-seen"  # a password that must never be shown
@@ -67,8 +68,7 @@ def run_pytest(dsn: str, strategy: str) -> subprocess.CompletedProcess[str]:
             sys.executable,
             "-m",
             "pytest",
-            "-p",
-            f"project.testing.{strategy}",
+            *plugins(strategy),
             "--noconftest",
             TESTS,
         ],

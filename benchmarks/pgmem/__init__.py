@@ -6,7 +6,6 @@ a server of its own, so the settings of the other strategies' server don't reach
 
 pytest_plugins = (
     "pgmem.pytest_plugin",
-    "project.testing.migrations",
-    "project.testing.product",
+    "project.defaults",
     "benchmarks.pgmem.fixtures",
 )

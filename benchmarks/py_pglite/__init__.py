@@ -8,8 +8,7 @@ settings of the other strategies' server don't reach it.
 
 pytest_plugins = (
     "py_pglite.pytest_plugin",
-    "project.testing.migrations",
-    "project.testing.product",
+    "project.defaults",
     "project.testing.one_loop",
     "benchmarks.py_pglite.fixtures",
 )

@@ -6,8 +6,6 @@ place of Alembic's commands. It leaves making a database to others: here to sess
 
 pytest_plugins = (
     "pytest_alembic.plugin",
-    "project.testing.database",
-    "project.testing.migrations",
-    "project.testing.product",
+    "project.defaults",
     "benchmarks.pytest_alembic.fixtures",
 )

@@ -6,7 +6,6 @@ the template, and the client fixture `postgresql` for the test's database.
 
 pytest_plugins = (
     "pytest_postgresql.plugin",
-    "project.testing.migrations",
-    "project.testing.product",
+    "project.defaults",
     "benchmarks.pytest_postgresql.fixtures",
 )

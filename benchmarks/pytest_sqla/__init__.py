@@ -7,9 +7,7 @@ least. It leaves making a database to others: here to session level's fixture.
 
 pytest_plugins = (
     "pytest_sqla.plugin",
-    "project.testing.database",
-    "project.testing.migrations",
-    "project.testing.product",
+    "project.defaults",
     "project.testing.one_loop",
     "benchmarks.pytest_sqla.fixtures",
 )

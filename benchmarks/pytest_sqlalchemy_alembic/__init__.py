@@ -6,8 +6,7 @@ emptying tables between tests, and does not. Its fixtures want pytest-asyncio's 
 
 pytest_plugins = (
     "pytest_sqlalchemy_alembic.plugin",
-    "project.testing.migrations",
-    "project.testing.product",
+    "project.defaults",
     "project.testing.one_loop",
     "benchmarks.pytest_sqlalchemy_alembic.fixtures",
 )

@@ -59,7 +59,8 @@ def answers(
     environment = {name: value for name, value in os.environ.items() if name not in left_out}
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
-        options = ["-q", "-p", "no:cacheprovider", "-p", module, f"--junitxml={report}"]
+        options = ["-q", "-p", "no:cacheprovider", "-p", "project.defaults", "-p", module]
+        options.append(f"--junitxml={report}")
         if "PYTEST_DISABLE_PLUGIN_AUTOLOAD" in environment:
             options += ["-p", "asyncio"]
         result = subprocess.run(

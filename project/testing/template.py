@@ -25,10 +25,9 @@ from .database.lifecycle import (
     admin_connection,
     create_database,
     drop_database,
-    drop_leftovers,
     drop_own_database,
-    hold,
     hold_on,
+    holding,
     is_ours,
     sign_database,
 )
@@ -42,9 +41,7 @@ pytest_plugins = (*SHARED_FIXTURES, f"{__package__}.one_loop")
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def admin(dsn_pair: DsnPair, os_environ_patch: None) -> AsyncIterator[AsyncConnection]:
     """Yield the connection that makes the databases. It holds this session's test database."""
-    async with admin_connection(dsn_pair.original) as connection:
-        await hold(connection, dsn_pair.name)
-        await drop_leftovers(connection, dsn_pair)
+    async with holding(dsn_pair) as connection:
         yield connection
 
 

@@ -25,7 +25,7 @@ from sqlalchemy.pool import NullPool
 from tqdm import tqdm
 
 from project import postgres
-from project.postgres.connection import run_async
+from project.testing.database.lifecycle import run_async
 from project.timing.results import Comparison, Cost, Session
 from project.timing.workload import CHECK, TESTS, InvalidWorkloadError, Workload
 
@@ -168,7 +168,8 @@ def pytest_session(
     """
     left_out = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
     environment = {name: value for name, value in os.environ.items() if name not in left_out}
-    options = ["-q", "-p", "no:cacheprovider", "--tb=line", "--show-capture=no", "-p", module]
+    options = ["-q", "-p", "no:cacheprovider", "--tb=line", "--show-capture=no"]
+    options += ["-p", "project.defaults", "-p", module]
     if "PYTEST_DISABLE_PLUGIN_AUTOLOAD" in environment:
         options += ["-p", "asyncio"]
     start = time.perf_counter()

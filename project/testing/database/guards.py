@@ -55,9 +55,9 @@ def ending(item: pytest.Item) -> Generator[None, None, None]:
         found = exit_in(error)
         if found is None:
             raise
-        message = item.config.stash[ENDED] = str(found)
         if not hasattr(item.config, "workeroutput"):
-            raise found from None
+            raise found from None  # pytest says it in its last line
+        message = str(found)
         item.config.workeroutput["ended"] = message
         item.session.shouldfail = message
         raise pytest.fail.Exception(message, pytrace=False) from None
@@ -94,7 +94,7 @@ def pytest_testnodedown(node: object) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Say last of all why the session has ended."""
+    """Say last of all why a pytest-xdist worker has ended the session."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter and config.stash.get(ENDED, None):
         reporter.write_line(config.stash[ENDED], red=True, bold=True)

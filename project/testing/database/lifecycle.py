@@ -11,7 +11,7 @@ It can stand on a server that also holds what you love. So:
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
 
 import pytest
@@ -87,9 +87,7 @@ async def temporary_database(
         keep: asked in the end; the database stays if it returns True.
         force: end the connections that are open in the end. Without, one of them is an error.
     """
-    async with admin_connection(pair.original) as connection:
-        await hold(connection, pair.name)
-        await drop_leftovers(connection, pair)
+    async with holding(pair) as connection:
         await create_database(connection, pair.name, pair.run)
         yield
         if not keep():
@@ -98,6 +96,19 @@ async def temporary_database(
                     await drop_own_database(connection, pair, force=force)
             finally:
                 await drop_own_database(connection, pair, force=True)
+
+
+@asynccontextmanager
+async def holding(pair: DsnPair) -> AsyncIterator[AsyncConnection]:
+    """Connect to the original, hold the test database's name, and drop what crashes have left."""
+    async with AsyncExitStack() as stack:
+        try:
+            connection = await stack.enter_async_context(admin_connection(pair.original))
+        except (OSError, DBAPIError, TimeoutError) as error:
+            stop(f"The database {pair.original!r} can't be connected to: {first_line(error)}")
+        await hold(connection, pair.name)
+        await drop_leftovers(connection, pair)
+        yield connection
 
 
 async def hold(connection: AsyncConnection, name: str) -> None:
