@@ -1,0 +1,154 @@
+"""`project/testing` stands alone: copied into another repository, it works there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from project.testing import STRATEGIES
+from project.testing.database.lifecycle import run_async
+from project.testing.template import drop_templates
+from tests.runs import PYTEST_INI
+from tests.servers import databases
+
+TESTING = Path(__file__).parents[1] / "project" / "testing"
+ENV_PY = """
+import asyncio
+from alembic import context
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+from shop.models import Base
+
+def run(connection):
+    context.configure(connection=connection, target_metadata=Base.metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+
+async def main():
+    url = context.config.get_main_option("sqlalchemy.url")
+    engine = create_async_engine(url, poolclass=NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(run)
+
+asyncio.run(main())
+"""
+REVISION = """
+import sqlalchemy as sa
+from alembic import op
+revision, down_revision = "one", None
+
+def upgrade():
+    op.create_table("item", sa.Column("name", sa.String, primary_key=True))
+
+def downgrade():
+    op.drop_table("item")
+"""
+MODELS = """
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+class Base(DeclarativeBase):
+    pass
+
+class Item(Base):
+    __tablename__ = "item"
+    name: Mapped[str] = mapped_column(primary_key=True)
+"""
+CONFTEST = """
+import sys
+sys.modules["project"] = None  # what the folder was copied from can't be imported here
+
+import pytest
+from shop.models import Base
+
+pytest_plugins = ["shop.testing.{strategy}"]
+
+@pytest.fixture(scope="session")
+def target_metadata():
+    return Base.metadata
+"""
+TEST = """
+import pytest
+from shop.models import Item
+from sqlalchemy import func, select
+
+@pytest.mark.parametrize("n", range(3))
+@pytest.mark.asyncio
+async def test_items(db, n):
+    async with db.asessionmaker() as session:
+        assert await session.scalar(select(func.count()).select_from(Item)) == 0
+        session.add(Item(name="one"))
+        await session.commit()
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A repository with the folder in its package, its own models, alembic.ini and a test."""
+    shutil.copytree(TESTING, tmp_path / "shop" / "testing")
+    (tmp_path / "shop" / "models.py").write_text(MODELS)
+    (tmp_path / "migrations" / "versions").mkdir(parents=True)
+    (tmp_path / "migrations" / "env.py").write_text(ENV_PY)
+    (tmp_path / "migrations" / "versions" / "one.py").write_text(REVISION)
+    (tmp_path / "alembic.ini").write_text(
+        "[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n"
+    )
+    (tmp_path / "pytest.ini").write_text(PYTEST_INI)
+    (tmp_path / "test_items.py").write_text(TEST)
+    return tmp_path
+
+
+@pytest.fixture
+def dsn(original_dsn: str) -> Iterator[str]:
+    before = databases(original_dsn)
+    yield original_dsn
+    run_async(drop_templates(original_dsn))
+    assert databases(original_dsn) == before
+
+
+def pytest_in(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest"],
+        cwd=folder,
+        env={name: value for name, value in os.environ.items() if name != "POSTGRES_DSN"}
+        | environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_copy_of_the_folder_works_in_another_package(strategy: str, shop: Path, dsn: str) -> None:
+    (shop / "conftest.py").write_text(CONFTEST.format(strategy=strategy))
+    result = pytest_in(shop, POSTGRES_DSN=dsn)
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize(
+    ("dsn", "said"),
+    [
+        (None, "No database: set POSTGRES_DSN"),
+        ("not a url", "POSTGRES_DSN is not a database URL"),
+        ("postgresql://u:s3cret@h/d", "POSTGRES_DSN has the driver postgresql"),
+        ("postgresql+asyncpg://u:s3cret@localhost:1/d", "can't be connected to"),
+    ],
+)
+def test_a_bad_dsn_ends_the_run_in_one_line(dsn: str | None, said: str, shop: Path) -> None:
+    (shop / "conftest.py").write_text(CONFTEST.format(strategy="session_level"))
+    result = pytest_in(shop, **({"POSTGRES_DSN": dsn} if dsn else {}))
+    assert result.returncode == pytest.ExitCode.USAGE_ERROR, result.stdout
+    assert said in result.stdout.strip().splitlines()[-1]
+    assert "s3cret" not in result.stdout + result.stderr
+
+
+def test_the_folder_imports_nothing_of_the_rest() -> None:
+    """All that it imports of this project, it imports by a relative path within itself."""
+    for file in TESTING.rglob("*.py"):
+        source = file.read_text()
+        assert not re.findall(r"^\s*(?:from|import) project\b", source, re.MULTILINE), file
+        deepest = len(file.relative_to(TESTING).parts)
+        assert not re.findall(rf"^from \.{{{deepest + 1},}}", source, re.MULTILINE), file
