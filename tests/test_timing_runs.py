@@ -19,6 +19,7 @@ from tests.servers import databases, query
 
 # Session level without its TRUNCATE.
 LEAKY = """
+from project.db.session_manager import DBSessionManager
 from project.testing.session_level import *
 from project.testing import session_level
 
