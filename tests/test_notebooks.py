@@ -13,17 +13,17 @@ from tests.servers import database, databases, query
 
 NOTEBOOKS = all_notebooks()
 SET_UP = """\
+%xmode Minimal
 import os
 
 import ipytest
-import nest_asyncio
 
-from project import postgres
+from project import nest_asyncio, notebook, postgres
 
+notebook.prepare()
 os.environ["POSTGRES_DSN"] = postgres.dsn()
 nest_asyncio.apply()
-ipytest.autoconfig(run_in_thread=True, raise_on_error=True)
-%xmode Minimal"""
+ipytest.autoconfig(run_in_thread=True, raise_on_error=True)"""
 
 # Appended to a notebook: which of its engines have a connection, after its last cell?
 OPEN_ENGINES = """\
