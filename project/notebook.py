@@ -1,48 +1,58 @@
-"""What every notebook's first cell does for the others: nothing of another project steers them."""
+"""What a notebook's first cell does first: take out what the reader's shell has set for others."""
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
-# Whatever is named here, or begins with a name that ends in an underscore. The notebook's own
-# process has read Python's variables already, but the processes that its cells start would do so.
-FOR_OTHER_PROJECTS = (
+# The Makefile has a longer list, for `make lab`: this one is for a JupyterLab that you start
+# yourself. The notebook's own process has begun with these variables; those that its cells start,
+# and pytest, would read them now.
+FOR_OTHERS = (
     "ALEMBIC_CONFIG",  # another alembic.ini
-    "COLUMNS",  # of a terminal: pytest cuts its lines there
-    "PY_COLORS",  # three that colour what pytest prints, which cells compare and show
-    "FORCE_COLOR",
+    "COLUMNS",  # a terminal's width: pytest cuts its lines there
+    "FORCE_COLOR",  # with the next two: colours in what pytest prints, which cells read and show
     "NO_COLOR",
-    "PYTEST_",  # options, plugins, and whether pytest-asyncio is loaded at all
-    "PYTHONASYNCIODEBUG",  # measures asyncio, and takes its time
+    "PY_COLORS",
+    "MATPLOTLIBRC",  # another look of the pictures
+    "PYTEST_ADDOPTS",  # other options
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD",  # no pytest-asyncio, and without it no test runs
+    "PYTEST_PLUGINS",  # plugins that may not be installed here
+    "PYTHONASYNCIODEBUG",  # with the next: checks that take time, and warnings
     "PYTHONDEVMODE",
-    "PYTHONHOME",  # another Python's library
-    "PYTHONINSPECT",  # a script would wait for input when it is done
-    "PYTHONOPTIMIZE",  # leaves out every assert
-    "PYTHONPATH",  # another package may be called as one of ours, or as one that we import
-    "PYTHONSAFEPATH",  # `python -m` wouldn't find what is in its folder
+    "PYTHONINSPECT",  # a script wouldn't end: Python waits for what you type next
+    "PYTHONPATH",  # packages of the same names as those that are installed here
+    "PYTHONSAFEPATH",  # `python -m` wouldn't find what is in its working folder
     "PYTHONSTARTUP",
     "PYTHONWARNINGS",  # with `error`, the first deprecation in a library ends the run
 )
+INLINE = "module://matplotlib_inline.backend_inline"
 
 
 class NotebookError(Exception):
-    """A notebook can't run where it is: one line that says why, and what to do."""
+    """A notebook can't run here: one line that says why, and what to do."""
 
 
 def prepare() -> None:
-    """Take out of the environment what was set for other projects; see that pytest can run here.
+    """Take what was set for others out of the environment, and see that pytest can run here.
 
     Raises:
-        NotebookError: The working folder can't be written.
+        NotebookError: The working folder can't be written, or Python leaves out every `assert`.
     """
-    for name in list(os.environ):
-        if name in FOR_OTHER_PROJECTS or name.startswith("PYTEST_"):
-            del os.environ[name]
+    for name in FOR_OTHERS:
+        os.environ.pop(name, None)
+    os.environ["MPLBACKEND"] = INLINE  # or pictures go to a window, a file or nowhere
+    if sys.flags.optimize:
+        raise NotebookError(
+            "Python leaves out every `assert`, and tests can't fail: PYTHONOPTIMIZE is set. Close"
+            " JupyterLab, `unset PYTHONOPTIMIZE`, and open it again."
+        )
     folder = Path.cwd()
     try:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise NotebookError(
-            f"{folder} can't be written ({error.strerror}), and pytest needs a file beside the"
-            " notebook for a moment. Copy the whole course to a folder of yours, and open it there."
+            f"The folder {folder} can't be written ({error.strerror}), and pytest needs a file"
+            " beside the notebook for a moment. Copy the whole course to a folder of yours, and"
+            " open it there."
         ) from None

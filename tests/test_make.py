@@ -1,18 +1,27 @@
 """`make` clears and removes what it has made, and takes nothing else from the reader's shell."""
 
 import os
+import secrets
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
+import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import requests
 
+from tests.nasty import SHELL
 from tests.notebooks import ROOT
 
 pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="there is no make here")
 
 MARK = "made-by-make"
+UV = Path(sys.executable).with_name("uv")
 # A package's tools, for as much of them as set-up needs: they write down what they were given.
 TOOL = """\
 #!/bin/sh
@@ -32,41 +41,6 @@ else
 fi
 """
 
-# What a shell may hold for other projects, each value with a folder or file of theirs.
-NASTY = {
-    "ALEMBIC_CONFIG": "/other/alembic.ini",
-    "COLUMNS": "20",
-    "CONDA_PREFIX": "/other/conda",
-    "FORCE_COLOR": "1",
-    "GIT_DIR": "/other/.git",
-    "GIT_INDEX_FILE": "/other/.git/index",
-    "GIT_WORK_TREE": "/other",
-    "IPYTHONDIR": "/other/ipython",
-    "JUPYTERLAB_DIR": "/other/lab",
-    "JUPYTER_PATH": "/other/jupyter",
-    "JUPYTER_PREFER_ENV_PATH": "0",
-    "MPLBACKEND": "module://nonesuch",
-    "PIP_DRY_RUN": "1",
-    "PIP_NO_BINARY": ":all:",
-    "PIP_PYTHON": "/other/bin/python",
-    "PIP_TARGET": "/other/packages",
-    "PIP_USER": "1",
-    "PYTEST_ADDOPTS": "--nonesuch",
-    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-    "PYTEST_PLUGINS": "nonesuch",
-    "PYTHONHOME": "/other/python",
-    "PYTHONINSPECT": "1",
-    "PYTHONOPTIMIZE": "2",
-    "PYTHONPATH": "/other/lib",
-    "PYTHONSAFEPATH": "1",
-    "PYTHONSTARTUP": "/other/startup.py",
-    "PYTHONWARNINGS": "error",
-    "PY_COLORS": "1",
-    "UV_PYTHON": "3.9",
-    "UV_SYSTEM_PYTHON": "1",
-    "VIRTUAL_ENV": "/other/venv",
-}
-
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
@@ -82,11 +56,13 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def make(
-    folder: Path, *arguments: str, **environment: str
-) -> subprocess.CompletedProcess[str]:
+def make(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["make", *arguments], cwd=folder, env=os.environ | environment, capture_output=True, text=True
+        ["make", *arguments],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
     )
 
 
@@ -193,11 +169,11 @@ def test_your_shell_steers_nothing(project: Path, target: str) -> None:
     theirs = {"PYTHON": "/other/bin/python", "NOTEBOOKS": "99"}
     if target != "setup":
         assert set_up(project).returncode == 0
-    result = make(project, target, "PYTHON=./python", **NASTY, **sources)
+    result = make(project, target, "PYTHON=./python", **SHELL, **sources)
     assert result.returncode == 0, result.stderr
     lines = (project / "environment").read_text().splitlines()
     found = dict(line.split("=", 1) for line in lines if "=" in line)
-    assert {name: found[name] for name in NASTY if name in found} == {
+    assert {name: found[name] for name in SHELL if name in found} == {
         "PYTEST_ADDOPTS": "-p no:hypothesispytest"
     }
     assert sources.items() <= found.items()
@@ -206,12 +182,112 @@ def test_your_shell_steers_nothing(project: Path, target: str) -> None:
     assert "99" not in shown
 
 
+PIP_CONF = """\
+[install]
+user = true
+target = {folder}
+prefix = {folder}
+root = {folder}
+"""
+
+
+def write_wheel(folder: Path, name: str) -> Path:
+    """Write a package that holds nothing."""
+    wheel = folder / f"{name}-1-py3-none-any.whl"
+    information = f"{name}-1.dist-info"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(f"{name}.py", "")
+        archive.writestr(
+            f"{information}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n"
+        )
+        archive.writestr(f"{information}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{information}/RECORD", "")
+    return wheel
+
+
 def test_pip_installs_into_it_whatever_its_configuration_says(project: Path) -> None:
-    """Run the line that the Makefile runs, on a package that a test can make."""
     assert set_up(project).returncode == 0
-    line = next(
-        line for line in (project / "log").read_text().splitlines() if "--require-hashes" in line
+    lines = (project / "log").read_text().splitlines()
+    [line] = [line for line in lines if " pip install --quiet" in line and "requirements" in line]
+    # What the Makefile gives to pip, in front of the packages.
+    options = line.partition(" -m pip install ")[2].partition(" --require-hashes")[0]
+    theirs = project.parent / "theirs"
+    configuration = project.parent / "pip.conf"
+    configuration.write_text(PIP_CONF.format(folder=theirs))
+    wheel = write_wheel(project.parent, "empty_package")
+    given = [
+        option.replace("@", str(project)) for option in options.replace(str(project), "@").split()
+    ]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", *given, "--no-deps", wheel],
+        cwd=project,
+        env=os.environ | {"PIP_CONFIG_FILE": str(configuration)},
+        check=True,
     )
-    options = line.split(" -m pip install ")[1].split(" --require-hashes")[0]
-    assert "--no-user" in options
-    assert f"--prefix={project}/.venv" in options
+    assert [path.name for path in (project / ".venv").rglob("empty*.py")] == ["empty_package.py"]
+    assert not theirs.exists()
+
+
+@pytest.mark.skipif(not UV.exists(), reason="there is no uv here")
+def test_readmes_uv_commands_stay_out_of_another_environment(tmp_path: Path) -> None:
+    """They are run as they stand, on a package that a test can make."""
+    readme = (ROOT / "README.md").read_text()
+    [block] = [b for b in readme.split("```")[1::2] if "uv venv" in b]
+    lines = [line.split("#")[0].strip() for line in block.splitlines()[1:]]
+    install = [line for line in lines if line.startswith("uv ") and "editable" not in line]
+    assert len(install) == 2
+    (tmp_path / "requirements.txt").write_text(f"{write_wheel(tmp_path, 'empty_package')}\n")
+    environment = os.environ | {"PATH": f"{UV.parent}:{os.environ['PATH']}", "UV_OFFLINE": "1"}
+    theirs = tmp_path / "theirs"
+    subprocess.run(["uv", "venv", theirs], env=environment, check=True)
+    environment["VIRTUAL_ENV"] = str(theirs)
+    environment["PYTHONPATH"] = ""
+    for line in install:
+        subprocess.run(["sh", "-ec", line], cwd=tmp_path, env=environment, check=True)
+    assert list((tmp_path / ".venv").rglob("empty_package.py"))
+    assert not list(theirs.rglob("empty_package.py"))
+
+
+def test_lab_opens_the_notebooks_whatever_its_configuration_says(project: Path) -> None:
+    assert set_up(project).returncode == 0
+    jupyter = project / ".venv" / "bin" / "jupyter"
+    jupyter.symlink_to(Path(sys.executable).with_name("jupyter"))
+    (project / "notebooks" / "00_start_here.ipynb").touch()
+    theirs = project.parent / "theirs"
+    theirs.mkdir()
+    (theirs / "jupyter_server_config.py").write_text(
+        f"c.ServerApp.root_dir = c.ServerApp.preferred_dir = {str(theirs)!r}\n"
+        "c.ServerApp.default_url = '/theirs'\n"
+        "c.ServerApp.open_browser = False\n"
+    )
+    token = secrets.token_hex()
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = str(free.getsockname()[1])
+    environment = {"JUPYTER_CONFIG_DIR": str(theirs), "JUPYTER_TOKEN": token, "JUPYTER_PORT": port}
+    server = subprocess.Popen(
+        ["make", "lab", "PYTHON=./python"],
+        cwd=project,
+        env=os.environ | SHELL | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        address, headers = f"http://127.0.0.1:{port}", {"Authorization": f"token {token}"}
+        end = time.monotonic() + 60
+        while True:
+            try:
+                found = requests.get(
+                    f"{address}/api/contents/notebooks", headers=headers, timeout=9
+                )
+                break
+            except requests.ConnectionError:
+                assert server.poll() is None
+                assert time.monotonic() < end
+                time.sleep(0.1)
+        assert [entry["name"] for entry in found.json()["content"]] == ["00_start_here.ipynb"]
+        first = requests.get(address, headers=headers, timeout=9, allow_redirects=False)
+        assert first.headers["Location"].rstrip("?") == "/lab/tree/notebooks/00_start_here.ipynb"
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=30)
