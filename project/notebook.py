@@ -1,7 +1,6 @@
 """What a notebook's first cell does first: take out what the reader's shell has set for others."""
 
 import os
-import sys
 import tempfile
 from pathlib import Path
 
@@ -18,14 +17,19 @@ FOR_OTHERS = (
     "PYTEST_ADDOPTS",  # other options
     "PYTEST_DISABLE_PLUGIN_AUTOLOAD",  # no pytest-asyncio, and without it no test runs
     "PYTEST_PLUGINS",  # plugins that may not be installed here
-    "PYTHONASYNCIODEBUG",  # with the next: checks that take time, and warnings
-    "PYTHONDEVMODE",
     "PYTHONINSPECT",  # a script wouldn't end: Python waits for what you type next
     "PYTHONPATH",  # packages of the same names as those that are installed here
     "PYTHONSAFEPATH",  # `python -m` wouldn't find what is in its working folder
     "PYTHONSTARTUP",
-    "PYTHONWARNINGS",  # with `error`, the first deprecation in a library ends the run
+    "PYTHONWARNINGS",  # other warnings than pytest shows by itself
 )
+# What only a new process can be without.
+TOO_LATE = {
+    "PYTHONOPTIMIZE": "leaves out every `assert`",
+    "PYTHONASYNCIODEBUG": "refuses what pytest does in a thread beside the notebook",
+    "PYTHONDEVMODE": "refuses what pytest does in a thread beside the notebook",
+    "PYTHONWARNINGS": "takes a library's first deprecation for an error",
+}
 INLINE = "module://matplotlib_inline.backend_inline"
 
 
@@ -37,16 +41,19 @@ def prepare() -> None:
     """Take what was set for others out of the environment, and see that pytest can run here.
 
     Raises:
-        NotebookError: The working folder can't be written, or Python leaves out every `assert`.
+        NotebookError: The working folder can't be written, or a variable is set that Python has
+            acted upon already.
     """
+    for name, effect in TOO_LATE.items():
+        value = os.environ.get(name)
+        if value and (name != "PYTHONWARNINGS" or "error" in value):
+            raise NotebookError(
+                f"{name} is set, with which Python {effect}. Close JupyterLab, `unset {name}`,"
+                " and open it again."
+            )
     for name in FOR_OTHERS:
         os.environ.pop(name, None)
     os.environ["MPLBACKEND"] = INLINE  # or pictures go to a window, a file or nowhere
-    if sys.flags.optimize:
-        raise NotebookError(
-            "Python leaves out every `assert`, and tests can't fail: PYTHONOPTIMIZE is set. Close"
-            " JupyterLab, `unset PYTHONOPTIMIZE`, and open it again."
-        )
     folder = Path.cwd()
     try:
         tempfile.TemporaryFile(dir=folder).close()

@@ -38,6 +38,8 @@ SHELL = {
     "VIRTUAL_ENV": "/other/venv",
 }
 
-# Of a kernel that was started without `make`. With these it wouldn't start, or would say so.
-NO_KERNEL = {"IPYTHONDIR", "PYTHONHOME", "PYTHONOPTIMIZE"}
-KERNEL = {name: value for name, value in SHELL.items() if name not in NO_KERNEL}
+# Of a kernel that was started without `make`. With these it doesn't start, or its first cell stops.
+NO_KERNEL = {"IPYTHONDIR", "PYTHONHOME", "PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONOPTIMIZE"}
+KERNEL = {name: value for name, value in SHELL.items() if name not in NO_KERNEL} | {
+    "PYTHONWARNINGS": "ignore"
+}

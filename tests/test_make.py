@@ -164,7 +164,7 @@ def test_clean_takes_the_projects_bytecode_and_no_other(project: Path) -> None:
 
 @pytest.mark.parametrize("target", ["setup", "test", "notebooks", "faults"])
 def test_your_shell_steers_nothing(project: Path, target: str) -> None:
-    """Neither set-up nor what a target starts sees any of it, and where packages come from stays."""
+    """Nothing that a target starts sees any of it, but for where packages come from."""
     sources = {"PIP_INDEX_URL": "file:///here", "UV_INDEX_URL": "file:///here"}
     theirs = {"PYTHON": "/other/bin/python", "NOTEBOOKS": "99"}
     if target != "setup":

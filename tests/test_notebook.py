@@ -15,8 +15,6 @@ from tests.nasty import KERNEL
 from tests.notebooks import ROOT, execute
 from tests.test_notebooks import SET_UP
 
-FIRST = "print('prepared')"
-
 
 @pytest.fixture
 def unwritable(tmp_path: Path) -> Path:
@@ -46,11 +44,11 @@ def test_a_folder_that_can_not_be_written(unwritable: Path, original_dsn: str) -
     assert len(shown.splitlines()) == 1
 
 
-def test_a_python_without_assertions(tmp_path: Path, original_dsn: str) -> None:
-    environment = {"POSTGRES_DSN": original_dsn, "PYTHONOPTIMIZE": "1"}
-    said, shown = first_error(tmp_path, environment)
-    assert said.startswith("NotebookError: Python leaves out every `assert`")
-    assert "unset PYTHONOPTIMIZE" in said
+@pytest.mark.parametrize("name", notebook.TOO_LATE)
+def test_what_python_has_acted_upon_already(name: str, tmp_path: Path) -> None:
+    said, shown = first_error(tmp_path, {name: "error" if name == "PYTHONWARNINGS" else "1"})
+    assert said.startswith(f"NotebookError: {name} is set")
+    assert f"`unset {name}`" in said
     assert len(shown.splitlines()) == 1
 
 
