@@ -63,7 +63,8 @@ SOURCES := PIP_CONFIG_FILE PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_
 unexport $(filter-out $(SOURCES),$(filter $(OF_OTHERS),$(.VARIABLES)))
 # Spare the tests a plugin that only `make faults` has a use for, and it does without: it takes a
 # fifth of a second from each pytest that they start.
-export PYTEST_ADDOPTS := -p no:hypothesispytest
+override PYTEST_ADDOPTS := -p no:hypothesispytest
+export PYTEST_ADDOPTS
 
 # Where pip installs to, whatever its own configuration says.
 INTO_IT := --no-user --target= --root=/ "--prefix=$(CURDIR)/$(VENV)"
