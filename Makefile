@@ -10,34 +10,80 @@
 # make benchmarks compare the strategies with published ones, for some minutes
 # make clean      remove what make has made
 #
-# PYTHON=python3.12 chooses another interpreter, NOTEBOOKS="00 04" the notebooks that launch runs.
-# Nothing else is needed: PostgreSQL comes with the packages.
+# PYTHON=python3.12 chooses another interpreter, NOTEBOOKS="00 04" the notebooks that launch runs:
+# said after `make`. An environment variable of such a name is another project's.
+# PostgreSQL comes with the packages; no database needs to be installed.
 
-PYTHON ?= python3
-VENV ?= .venv
-LOWEST := .venv-lowest
-BENCHMARKS := .venv-benchmarks
+ifneq ($(origin PYTHON),command line)
+override PYTHON := python3
+endif
+ifneq ($(origin NOTEBOOKS),command line)
+override NOTEBOOKS :=
+endif
+# They are cleared and removed: nobody else says which folders these are.
+override VENV := .venv
+override LOWEST := .venv-lowest
+override BENCHMARKS := .venv-benchmarks
+# The file in a folder that make has made. A folder without it is yours, and stays as it is.
+override MARK := made-by-make
 
-BIN := $(VENV)/bin
+override BIN := $(VENV)/bin
 # Named for the interpreter, so that another one gets a new environment.
-READY := $(VENV)/ready-with-$(notdir $(PYTHON))
+override READY := $(VENV)/ready-with-$(notdir $(PYTHON))
 FIRST := notebooks/00_start_here.ipynb
 # Jupyter asks root, who is alone in many a container, to say that this is meant.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+# Your own configuration may have JupyterLab open another folder.
+HERE := "--ServerApp.root_dir=$(CURDIR)" "--ServerApp.preferred_dir=$(CURDIR)"
 # Tests compare a server's databases before and after. Each worker has a server of its own, but
 # on yours they take turns.
 WORKERS := $(if $(POSTGRES_DSN),,-n logical --maxprocesses 4 --dist worksteal)
 
-# The tests start pytest hundreds of times: let it keep what it compiles.
-unexport PYTHONDONTWRITEBYTECODE
-# And spare them a plugin that only `make faults` has a use for, and it does without: it takes a
-# fifth of a second from each.
-export PYTEST_ADDOPTS := $(PYTEST_ADDOPTS) -p no:hypothesispytest
+# What your shell has set for other projects steers nothing here. A % stands for any letters.
+#   PYTHON%                           another library, warnings as errors, no assertions; and don't
+#                                     spare bytecode: the tests start pytest hundreds of times
+#   PYTEST%                           other options and plugins, or no plugins at all
+#   PIP_% UV_%                        where packages go, and which; not where they come from
+#   VIRTUAL_ENV CONDA_PREFIX          another environment: uv would install into it
+#   JUPYTER_PATH, and the next        another project's kernels
+#   JUPYTERLAB_DIR IPYTHONDIR         another JupyterLab, another start-up of each kernel
+#   MPLBACKEND MATPLOTLIBRC           pictures that don't come into the notebook
+#   ALEMBIC_CONFIG                    another alembic.ini
+#   COLUMNS, and the next three       what pytest prints gets another width, and colours
+#   GIT_%                             in a hook, git names its own repository to all that it starts
+OF_OTHERS := PYTHON% PYTEST% PIP_% UV_% VIRTUAL_ENV CONDA_PREFIX JUPYTER_PATH \
+	JUPYTER_PREFER_ENV_PATH JUPYTERLAB_DIR IPYTHONDIR MPLBACKEND MATPLOTLIBRC ALEMBIC_CONFIG \
+	COLUMNS PY_COLORS FORCE_COLOR NO_COLOR GIT_%
+SOURCES := PIP_CONFIG_FILE PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_NO_INDEX \
+	PIP_CERT PIP_CLIENT_CERT PIP_PROXY PIP_TRUSTED_HOST PIP_KEYRING_PROVIDER PIP_CACHE_DIR \
+	PIP_NO_CACHE_DIR PIP_TIMEOUT PIP_DEFAULT_TIMEOUT PIP_RETRIES PIP_DISABLE_PIP_VERSION_CHECK \
+	UV_CONFIG_FILE UV_DEFAULT_INDEX UV_INDEX% UV_EXTRA_INDEX_URL UV_FIND_LINKS UV_NO_INDEX \
+	UV_NATIVE_TLS UV_SYSTEM_CERTS UV_INSECURE_HOST UV_KEYRING_PROVIDER UV_CACHE_DIR UV_NO_CACHE \
+	UV_LINK_MODE UV_OFFLINE UV_HTTP% UV_CONCURRENT% GIT_SSL%
+unexport $(filter-out $(SOURCES),$(filter $(OF_OTHERS),$(.VARIABLES)))
+# Spare the tests a plugin that only `make faults` has a use for, and it does without: it takes a
+# fifth of a second from each pytest that they start.
+override PYTEST_ADDOPTS := -p no:hypothesispytest
+export PYTEST_ADDOPTS
+
+# Where pip installs to, whatever its own configuration says.
+INTO_IT := --no-user --target= --root=/ "--prefix=$(CURDIR)/$(VENV)"
+
+# $(call new,FOLDER): FOLDER is there, is make's, and holds nothing but the mark.
+define new
+	@if [ -e $1 ] || [ -L $1 ]; then \
+		if [ -L $1 ] || [ ! -e $1/$(MARK) ]; then \
+			echo "$1 is not of make's making, so make leaves it alone. Move it away or remove it, and run make again."; \
+			exit 1; \
+		fi; \
+		find $1 -mindepth 1 -maxdepth 1 ! -name $(MARK) -exec rm -rf {} +; \
+	else mkdir $1 && touch $1/$(MARK); fi
+endef
 
 .PHONY: lab setup test faults notebooks lint lowest launch benchmarks lock clean
 
 lab: $(READY)
-	$(BIN)/jupyter lab $(AS_ROOT) --LabApp.default_url=/lab/tree/$(FIRST)
+	$(BIN)/jupyter lab $(AS_ROOT) $(HERE) --LabApp.default_url=/lab/tree/$(FIRST)
 
 setup: $(READY)
 
@@ -60,7 +106,8 @@ lint: $(READY)
 
 # What depends on the packages: the models, the migrations, every strategy, the first notebooks.
 lowest: $(READY)
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
+	$(call new,$(LOWEST))
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(LOWEST)
 	$(BIN)/uv pip compile --quiet --resolution lowest-direct --output-file $(LOWEST)/requirements.txt pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --requirement $(LOWEST)/requirements.txt --editable .
 	$(LOWEST)/bin/python -m pytest $(WORKERS) tests/test_records.py tests/test_models.py tests/test_session_manager.py \
@@ -71,7 +118,8 @@ launch: $(READY)
 	$(BIN)/python -m tests.launch $(NOTEBOOKS)
 
 benchmarks: $(READY)
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(BENCHMARKS)
+	$(call new,$(BENCHMARKS))
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(BENCHMARKS)
 	$(BIN)/uv pip install --quiet --python $(BENCHMARKS)/bin/python --require-hashes \
 		--requirement requirements.txt --requirement benchmarks/requirements.txt
 	$(BIN)/uv pip install --quiet --python $(BENCHMARKS)/bin/python --no-deps --no-build-isolation --editable .
@@ -88,12 +136,28 @@ $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Python 3.11 or newer is needed; $(PYTHON) is `$(PYTHON) -V 2>&1`. Name another: make PYTHON=python3.12"; \
 		exit 1; }
+	$(call new,$(VENV))
 	@echo "Setting up $(VENV) with the pinned packages: about a minute, once."
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.txt
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet $(INTO_IT) --require-hashes --requirement requirements.txt
+	@$(BIN)/uv pip install --quiet --no-config --offline --python $(BIN)/python --no-deps \
+		--no-build-isolation --editable .
 	@touch $@
 
+# Folders of tools go by the mark that tools put in, and bytecode by where the project's code is.
+# What holds an environment or a repository of its own isn't the project's.
 clean:
-	rm -rf $(VENV) $(LOWEST) $(BENCHMARKS) .pytest_cache .mypy_cache .ruff_cache
-	find . -name __pycache__ -prune -exec rm -rf {} +
+	@for folder in $(VENV) $(LOWEST) $(BENCHMARKS); do \
+		if [ ! -L $$folder ] && [ -e $$folder/$(MARK) ]; then \
+			echo "rm -r $$folder"; \
+			find $$folder -mindepth 1 -maxdepth 1 ! -name $(MARK) -exec rm -rf {} + && rm -rf $$folder; \
+		elif [ -e $$folder ] || [ -L $$folder ]; then \
+			echo "$$folder stays: make hasn't made it."; \
+		fi; \
+	done
+	@for folder in .pytest_cache .mypy_cache .ruff_cache; do \
+		if [ ! -L $$folder ] && [ -e $$folder/CACHEDIR.TAG ]; then rm -rf $$folder; fi; \
+	done
+	@find project tests notebooks migrations benchmarks -type d \
+		\( -exec test -e {}/pyvenv.cfg \; -o -exec test -e {}/.git \; \) -prune \
+		-o -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -37,6 +37,7 @@ import websocket
 from nbformat import NotebookNode
 
 from tests import environment
+from tests.git import git, why_not
 from tests.notebooks import CELL_SECONDS, FOLDER
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -106,7 +107,7 @@ class Image:
     def build(self) -> None:
         """Clone the repository, install what it asks for, run binder/postBuild."""
         (self.folder / "tmp").mkdir()
-        subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", ROOT, self.home], check=True)
+        git(self.folder, "clone", "--quiet", "--no-hardlinks", ROOT, self.home)
         shutil.copy(ENTRYPOINT, self.folder)
         self.give_to_user()
         uv = [Path(sys.executable).with_name("uv"), "--quiet"]
@@ -449,6 +450,8 @@ def make_postgres_fail(image: Image) -> None:
 def main(numbers: list[str]) -> None:
     if sys.platform != "linux":
         sys.exit("The launch needs Linux, as Binder's images are.")
+    if reason := why_not(ROOT):
+        sys.exit(f"The launch clones the repository, as Binder does, and {reason}.")
     with (
         tempfile.TemporaryDirectory(prefix="binder-") as folder,
         Image(Path(folder)).with_a_user() as image,

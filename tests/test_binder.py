@@ -4,6 +4,7 @@ Each check is shown to fail on a repository that is broken in the one way that i
 """
 
 import io
+import os
 import shutil
 import subprocess
 import tarfile
@@ -22,14 +23,11 @@ with warnings.catch_warnings():
     from repo2docker.buildpacks import BuildPack, CondaBuildPack
 
 from tests import environment
+from tests.git import git, why_not
 
 ROOT = Path(__file__).resolve().parents[1]
 # What PyPI's extras ask for, where conda has no extras.
 EXTRAS = {"sqlalchemy[asyncio]": ["greenlet"]}
-
-pytestmark = pytest.mark.skipif(
-    not (ROOT / ".git").exists(), reason="Binder clones a repository, and this isn't one"
-)
 
 
 class Client:
@@ -42,15 +40,11 @@ class Client:
         yield ""
 
 
-def git(folder: Path, *arguments: str | Path) -> str:
-    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
-    command = ["git", *identity, *arguments]
-    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """Return a repository with the tracked files as they are now, for a test to break."""
+    if reason := why_not(ROOT):
+        pytest.skip(f"Binder clones a repository, and {reason}")
     copy = tmp_path / "repository"
     for name in git(ROOT, "ls-files", "-z").split("\0"):
         if name and (ROOT / name).exists():
@@ -205,10 +199,55 @@ def test_a_broken_binder_is_noticed(
     assert problems(repository, monkeypatch) == {problem}
 
 
+HOSTILE = """\
+[commit]
+    gpgsign = true
+[core]
+    hooksPath = {folder}
+    excludesFile = {folder}/ignored
+[init]
+    templateDir = {folder}/nowhere
+[user]
+    useConfigOnly = true
+"""
+
+
+def test_your_git_settings_steer_nothing(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = tmp_path / "pre-commit"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    (tmp_path / "ignored").write_text("*\n")
+    (tmp_path / ".gitconfig").write_text(HOSTILE.format(folder=tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_DIR", str(tmp_path))
+    assert problems(request.getfixturevalue("repository"), monkeypatch) == set()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a checkout to another user")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a checkout to another user")
+def test_root_may_clone_a_checkout_of_somebody_elses(repository: Path) -> None:
+    for path in (repository, repository / ".git"):
+        os.chown(path, 12345, 12345)
+    git(repository, "commit", "--quiet", "--message", "as it is")
+    git(repository.parent, "clone", "--quiet", repository, "clone")
+    assert (repository.parent / "clone" / "README.md").exists()
+
+
+def test_it_says_why_git_can_not_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which("git"):
+        assert why_not(tmp_path) == "this folder isn't a clone of the repository"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert why_not(ROOT) == "git isn't installed"
+
+
 def test_conda_and_pypi_get_the_same() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {}
     for requirement in map(Requirement, project["dependencies"]):
+        if requirement.marker and not requirement.marker.evaluate({"python_version": "3.12"}):
+            continue
         wanted[requirement.name] = requirement.specifier
         for extra in sorted(requirement.extras):
             for name in EXTRAS[f"{requirement.name}[{extra}]"]:

@@ -1,6 +1,5 @@
 """Every notebook runs, alone and on a database of its own, and leaves nothing behind."""
 
-import subprocess
 from pathlib import Path
 
 import nbformat
@@ -8,22 +7,23 @@ import pytest
 from nbclient.exceptions import CellExecutionError
 from sqlalchemy import make_url
 
-from tests.notebooks import ROOT, all_notebooks, execute, normalise
+from tests.nasty import KERNEL
+from tests.notebooks import FOLDER, ROOT, all_notebooks, execute, normalise
 from tests.servers import database, databases, query
 
 NOTEBOOKS = all_notebooks()
 SET_UP = """\
+%xmode Minimal
 import os
 
 import ipytest
-import nest_asyncio
 
-from project import postgres
+from project import nest_asyncio, notebook, postgres
 
+notebook.prepare()
 os.environ["POSTGRES_DSN"] = postgres.dsn()
 nest_asyncio.apply()
-ipytest.autoconfig(run_in_thread=True, raise_on_error=True)
-%xmode Minimal"""
+ipytest.autoconfig(run_in_thread=True, raise_on_error=True)"""
 
 # Appended to a notebook: which of its engines have a connection, after its last cell?
 OPEN_ENGINES = """\
@@ -39,13 +39,21 @@ def code_cells(path: Path) -> list[nbformat.NotebookNode]:
     return [cell for cell in cells if cell.cell_type == "code"]
 
 
-def files() -> set[str]:
-    """What git sees as changed or new in the notebooks' folder."""
-    command = ["git", "status", "--porcelain", "--untracked-files=all", "notebooks"]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return set(result.stdout.splitlines())
+# What comes and goes: a run of ipytest in another process, bytecode, JupyterLab's own copies.
+PASSING = ("t_*.py", "__pycache__", ".ipynb_checkpoints", ".virtual_documents")
 
 
+def files() -> dict[Path, bytes]:
+    """Every file in the notebooks' folder, and what is in it."""
+    found = [
+        path
+        for path in FOLDER.rglob("*")
+        if not any(part.match(passing) for part in (path, *path.parents) for passing in PASSING)
+    ]
+    return {path: path.read_bytes() for path in found if path.is_file()}
+
+
+# Each starts from a shell in which a reader has set much for other projects.
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs_and_leaves_nothing_behind(path: Path, original_dsn: str, tmp_path: Path) -> None:
     databases_before, files_before = databases(original_dsn), files()
@@ -55,7 +63,7 @@ def test_it_runs_and_leaves_nothing_behind(path: Path, original_dsn: str, tmp_pa
     # The notebook with one more cell, in the same folder: a kernel's working folder is its own.
     notebook = nbformat.read(path, as_version=4)
     notebook.cells.append(nbformat.v4.new_code_cell(OPEN_ENGINES))
-    executed = execute(notebook, path.parent, {"POSTGRES_DSN": original_dsn})
+    executed = execute(notebook, path.parent, KERNEL | {"POSTGRES_DSN": original_dsn})
 
     assert executed.cells[-1].outputs[0].text.strip() == "0", "an engine is open"
     assert databases(original_dsn) == databases_before

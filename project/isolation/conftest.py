@@ -13,7 +13,9 @@ from project.isolation.tables import METADATA
 def alembic_config() -> Config:
     """Return the migrations to run."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    folder = str(Path(__file__).parent / "migrations")
+    # ConfigParser takes a % for the start of a reference: `%%` stands for one of them.
+    config.set_main_option("script_location", folder.replace("%", "%%"))
     return config
 
 

@@ -48,6 +48,11 @@ asyncio_default_fixture_loop_scope = function
 asyncio_default_test_loop_scope = function
 """
 
+ALEMBIC_INI = """\
+[alembic]
+script_location = %(here)s/migrations
+"""
+
 CONFTEST = '''\
 """What this workload overrides of an isolation strategy."""
 
@@ -207,7 +212,7 @@ class Workload:
         """Write the migrations, the tests, conftest.py and pytest.ini into an empty folder."""
         versions = folder / "migrations" / "versions"
         versions.mkdir(parents=True)
-        shutil.copy(ROOT / "alembic.ini", folder)
+        (folder / "alembic.ini").write_text(ALEMBIC_INI)
         shutil.copy(ROOT / "migrations" / "env.py", versions.parent)
         (folder / "pytest.ini").write_text(PYTEST_INI)
         (folder / "conftest.py").write_text(CONFTEST.format(workload=self))
