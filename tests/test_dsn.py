@@ -153,7 +153,7 @@ def test_an_awkward_dsn_works_throughout(awkward: str, strategy: str, password_d
 
 LOOPS = """\
 import asyncio, gc
-import nest_asyncio
+from project import nest_asyncio
 from project import postgres
 
 nest_asyncio.apply()

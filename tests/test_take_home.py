@@ -128,6 +128,121 @@ def test_a_copy_of_the_folder_works_in_another_package(strategy: str, shop: Path
     assert result.returncode == 0, result.stdout
 
 
+LOOPS = """
+import asyncio, logging, pytest, unittest
+from concurrent.futures import ThreadPoolExecutor
+from shop.models import Item
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.pool import NullPool
+
+async def use(dsn):
+    engine = create_async_engine(dsn, poolclass=NullPool)
+    async with AsyncSession(engine) as session:
+        assert await session.scalar(select(func.count()).select_from(Item)) == 0
+        session.add(Item(name="one"))
+        await session.commit()
+
+@pytest.mark.asyncio
+async def test_on_its_own_loop(test_dsn):
+    await use(test_dsn)
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_on_the_modules_loop(test_dsn):
+    await use(test_dsn)
+
+def test_asyncio_run(test_dsn):
+    asyncio.run(use(test_dsn))
+
+def test_a_thread(test_dsn):
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, use(test_dsn)).result()
+
+class TestCase(unittest.IsolatedAsyncioTestCase):
+    @pytest.fixture(autouse=True)
+    def keep(self, test_dsn):
+        self.dsn = test_dsn
+
+    async def test_in_a_class(self):
+        await use(self.dsn)
+
+LOGGER = logging.getLogger("shop")
+
+@pytest.mark.asyncio
+async def test_its_loggers_speak(test_dsn, caplog):
+    LOGGER.warning("heard")
+    assert caplog.messages == ["heard"]
+"""
+
+ANYIO = """
+import pytest
+from shop.models import Item
+from sqlalchemy import func, select
+
+@pytest.fixture(scope="session")
+def anyio_backend():
+    return "asyncio"
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("n", range(2))
+async def test_anyio(db, n):
+    async with db.asessionmaker() as session:
+        assert await session.scalar(select(func.count()).select_from(Item)) == 0
+        session.add(Item(name="one"))
+        await session.commit()
+"""
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_anyios_mark(strategy: str, shop: Path, dsn: str) -> None:
+    """With a backend of session scope, anyio runs the tests and the fixtures on one loop."""
+    (shop / "conftest.py").write_text(CONFTEST.format(strategy=strategy))
+    (shop / "test_items.py").write_text(ANYIO)
+    result = pytest_in(shop, POSTGRES_DSN=dsn)
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_dsn_for_an_engine_and_a_loop_of_its_own(strategy: str, shop: Path, dsn: str) -> None:
+    """And an env.py as Alembic's template has it, which switches off the loggers that there are."""
+    (shop / "conftest.py").write_text(CONFTEST.format(strategy=strategy))
+    (shop / "test_items.py").write_text(LOOPS)
+    (shop / "pytest.ini").write_text(PYTEST_INI)
+    with (shop / "alembic.ini").open("a") as file:
+        file.write(
+            "[loggers]\nkeys = root\n[handlers]\nkeys =\n[formatters]\nkeys =\n"
+            "[logger_root]\nlevel = ERROR\nhandlers =\n"
+        )
+    env = shop / "migrations" / "env.py"
+    env.write_text(
+        "from logging.config import fileConfig\n"
+        + env.read_text().replace(
+            "asyncio.run(main())",
+            "fileConfig(context.config.config_file_name)\nasyncio.run(main())",
+        )
+    )
+    result = pytest_in(shop, POSTGRES_DSN=dsn)
+    if strategy == "rollback":
+        assert "6 errors" in result.stdout
+        assert "no DSN leads there" in result.stdout
+    else:
+        assert result.returncode == 0, result.stdout
+
+
+def test_another_plugins_db_ends_the_run(shop: Path, dsn: str) -> None:
+    """As an installed pytest-django's would: every test would run on that one's database."""
+    (shop / "conftest.py").write_text(CONFTEST.format(strategy="session_level"))
+    (shop / "other.py").write_text(
+        "import pytest\n\n@pytest.fixture\ndef db():\n    pytest.skip()\n"
+    )
+    (shop / "conftest.py").write_text(
+        (shop / "conftest.py").read_text().replace("session_level", 'session_level", "other')
+    )
+    result = pytest_in(shop, POSTGRES_DSN=dsn)
+    assert result.returncode == pytest.ExitCode.USAGE_ERROR, result.stdout
+    assert "is that of the plugin other" in result.stdout.strip().splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("dsn", "said"),
     [

@@ -6,6 +6,7 @@ undone at the end: their database is dropped, so irreversible ones do no harm.
 """
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import pytest
 import pytest_asyncio
@@ -16,11 +17,15 @@ from .database.lifecycle import naming_who_is_in_the_way
 from .database.names import DsnPair
 from .database.proof import only_on, prove
 from .session_level import create_test_db
-from .session_manager import Manager
+from .session_manager import Manager, SessionManager
 
 __all__ = ["create_test_db"]  # as under session level
 
-pytest_plugins = (*SHARED_FIXTURES, f"{__package__}.one_loop")
+pytest_plugins = (
+    *SHARED_FIXTURES,
+    f"{__package__}.clean_dsn",
+    f"{__package__}.one_loop",
+)
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +42,8 @@ async def shared_manager(
     create_test_db: str, migrate_db: None, session_manager_factory: Callable[[str], Manager]
 ) -> AsyncIterator[Manager]:
     """Yield the session manager, and with it the engine, that all tests share."""
+    if session_manager_factory is SessionManager:  # not one of your own: keep the connections
+        session_manager_factory = partial(SessionManager, pooled=True)
     manager = session_manager_factory(create_test_db)
     yield manager
     await manager.close()

@@ -7,6 +7,7 @@ stands still, and no other connection sees a row.
 
 from collections.abc import AsyncIterator, Callable
 
+import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
@@ -46,6 +47,16 @@ async def db(
             await transaction.commit()
         else:
             await transaction.rollback()
+
+
+@pytest.fixture
+def test_dsn(db: object) -> str:
+    """Fail: another connection than `db`'s sees nothing of the transaction, and outlives it."""
+    pytest.fail(
+        "Under rollback a test's rows are in one transaction on db's own connection, and no DSN"
+        " leads there. Take the sessions from `db`, or another strategy.",
+        pytrace=False,
+    )
 
 
 class OneTransaction:

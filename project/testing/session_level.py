@@ -15,7 +15,7 @@ from .database.names import DsnPair
 from .database.proof import only_on, prove
 from .session_manager import Manager
 
-pytest_plugins = SHARED_FIXTURES
+pytest_plugins = (*SHARED_FIXTURES, f"{__package__}.clean_dsn")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

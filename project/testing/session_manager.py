@@ -24,15 +24,16 @@ class Manager(Protocol):
 class SessionManager:
     """One engine for one database, and a maker of sessions on it.
 
-    Each session has a new connection: none outlives the event loop on which it was opened, so a
-    test may use more loops than one.
+    Unless told otherwise, each session has a new connection: none outlives the event loop on which
+    it was opened, so a test may use more loops than one.
 
     Args:
         dsn: a SQLAlchemy URL, `postgresql+asyncpg://user:password@host:port/database`.
+        pooled: keep the connections, for sessions that share one loop.
     """
 
-    def __init__(self, dsn: str) -> None:
-        self._engine = create_async_engine(dsn, poolclass=NullPool)
+    def __init__(self, dsn: str, *, pooled: bool = False) -> None:
+        self._engine = create_async_engine(dsn, poolclass=None if pooled else NullPool)
         self.asessionmaker: async_sessionmaker[AsyncSession] = async_sessionmaker(
             self._engine, expire_on_commit=False
         )

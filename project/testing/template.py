@@ -35,7 +35,11 @@ from .database.names import DsnPair, database_of, lock_number
 from .database.proof import only_on
 from .session_manager import Manager
 
-pytest_plugins = (*SHARED_FIXTURES, f"{__package__}.one_loop")
+pytest_plugins = (
+    *SHARED_FIXTURES,
+    f"{__package__}.clean_dsn",
+    f"{__package__}.one_loop",
+)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -1,12 +1,17 @@
 """The guards, wired into pytest: around each `migrate_db`, and around each test."""
 
-from collections.abc import Generator
-from contextlib import ExitStack
+import logging
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from .. import STRATEGIES
+from .errors import stop
 from .names import DsnPair
 from .proof import only_on
+
+PACKAGE = __name__.removesuffix("database.guards")  # with the dot at its end
 
 REFUSED = pytest.StashKey[list[str]]()  # what `keep_out` has refused and no test has failed for
 ENDED = pytest.StashKey[str]()
@@ -25,11 +30,56 @@ def pytest_fixture_setup(
     pair: DsnPair = request.getfixturevalue("dsn_pair")
     tear_down = ExitStack()
     fixturedef.addfinalizer(tear_down.close)
+
+    def guard_tear_down() -> None:
+        tear_down.enter_context(loggers_as_they_were())
+        tear_down.enter_context(only_on(pair))
+
     try:
-        with only_on(pair):
+        with loggers_as_they_were(), only_on(pair):
             return (yield)
     finally:
-        fixturedef.addfinalizer(lambda: tear_down.enter_context(only_on(pair)) and None)
+        fixturedef.addfinalizer(guard_tear_down)
+
+
+@contextmanager
+def loggers_as_they_were() -> Iterator[None]:
+    """Undo what an env.py does to logging: `fileConfig` switches off every logger that exists."""
+    root = logging.getLogger()
+    known = [
+        root,
+        *(
+            it
+            for it in logging.Logger.manager.loggerDict.values()
+            if isinstance(it, logging.Logger)
+        ),
+    ]
+    before = [(it, it.level, it.disabled, it.propagate, list(it.handlers)) for it in known]
+    try:
+        yield
+    finally:
+        for logger, level, disabled, propagate, handlers in before:
+            logger.setLevel(level)
+            logger.disabled, logger.propagate, logger.handlers = disabled, propagate, handlers
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """End the run where another plugin has a `db`, which replaces the strategy's.
+
+    One in a conftest.py or in a test's module is meant, and stays.
+    """
+    if not any(session.config.pluginmanager.hasplugin(PACKAGE + name) for name in STRATEGIES):
+        return
+    for item in session.items:
+        info = getattr(item, "_fixtureinfo", None)
+        for fixture in info.name2fixturedefs.get("db", ())[-1:] if info else ():
+            plugin = fixture.func.__module__
+            if not fixture.baseid and not plugin.startswith(PACKAGE):
+                stop(
+                    f"The fixture `db` is that of the plugin {plugin}, not that of the strategy."
+                    " Switch that plugin off (-p no:NAME), or name the strategy in the"
+                    " pytest_plugins of your conftest.py."
+                )
 
 
 @pytest.hookimpl(wrapper=True)
