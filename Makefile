@@ -108,7 +108,8 @@ lint: $(READY)
 lowest: $(READY)
 	$(call new,$(LOWEST))
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(LOWEST)
-	$(BIN)/uv pip compile --quiet --resolution lowest-direct --output-file $(LOWEST)/requirements.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct \
+		--extra notebooks --output-file $(LOWEST)/requirements.txt pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --requirement $(LOWEST)/requirements.txt --editable .
 	$(LOWEST)/bin/python -m pytest $(WORKERS) tests/test_records.py tests/test_models.py tests/test_session_manager.py \
 		tests/test_migrations.py tests/test_recorder.py tests/test_isolation.py tests/test_notebooks.py \

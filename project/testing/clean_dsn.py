@@ -1,4 +1,4 @@
-"""The fixture for an application that makes its own engine: the DSN of the test's clean database."""
+"""For an application that makes its own engine: the DSN of the test's clean database."""
 
 import pytest
 
