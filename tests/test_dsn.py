@@ -62,6 +62,21 @@ def test_a_good_dsn_is_used_as_given(password_dsn: str, monkeypatch: pytest.Monk
     assert postgres.dsn() == password_dsn
 
 
+def test_your_own_server_is_reached_by_your_own_settings(
+    password_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are kept from the embedded server only."""
+    url = make_url(password_dsn)
+    bare = f"postgresql+asyncpg://{url.username}@{url.host}:{url.port}/{url.database}"
+    monkeypatch.setenv("POSTGRES_DSN", bare)
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    postgres.dsn()
+    assert os.environ["PGPASSWORD"] == PASSWORD
+    monkeypatch.setenv("PGTARGETSESSIONATTRS", "standby")
+    with pytest.raises(PostgresError, match="standby"):
+        postgres.dsn()
+
+
 def run_pytest(dsn: str, strategy: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [

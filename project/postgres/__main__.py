@@ -1,9 +1,10 @@
 """The embedded server from a shell.
 
-python -m project.postgres start     starts it and keeps it until `stop`
-python -m project.postgres status    says whether it runs
-python -m project.postgres dsn       prints its DSN, for POSTGRES_DSN
-python -m project.postgres stop      stops it
+python -m project.postgres start          starts it and keeps it until `stop`
+python -m project.postgres start --tcp    has it listen on a free port of 127.0.0.1 too
+python -m project.postgres status         says whether it runs
+python -m project.postgres dsn            prints its DSN, for POSTGRES_DSN
+python -m project.postgres stop           stops it
 """
 
 import argparse
@@ -22,13 +23,21 @@ def main(arguments: list[str] | None = None) -> int:
         description="Your own embedded PostgreSQL server. POSTGRES_DSN plays no part here.",
     )
     parser.add_argument("command", choices=["start", "stop", "status", "dsn"])
-    command = parser.parse_args(arguments).command
+    parser.add_argument(
+        "--tcp",
+        action="store_true",
+        help="with start: listen on 127.0.0.1 too, with a password, for what needs host and port",
+    )
+    given = parser.parse_args(arguments)
+    command = given.command
+    if given.tcp and command != "start":
+        parser.error(f"--tcp goes with start, not with {command}")
     try:
         server = EmbeddedServer()
         if command == "stop":
             print("PostgreSQL has stopped." if server.stop() else "PostgreSQL wasn't running.")
             return 0
-        dsn = server.start() if command == "start" else server.running_dsn()
+        dsn = server.start(given.tcp) if command == "start" else server.running_dsn()
     except PostgresError as error:
         print(error, file=sys.stderr)
         return 1

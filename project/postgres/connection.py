@@ -1,8 +1,11 @@
 """Whether a DSN can be used, and one clear message where it can't."""
 
 import asyncio
-from collections.abc import Coroutine
+import os
+import re
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import URL, make_url
@@ -62,6 +65,31 @@ def first_line(error: BaseException) -> str:
         return "it doesn't answer in time"
     original = error.orig if isinstance(error, DBAPIError) else error
     return str(original).removeprefix(f"{type(original)}: ").split(">: ", 1)[-1].partition("\n")[0]
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """Return PostgreSQL's code for an error; None if the server hasn't said one."""
+    return getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlstate", None)
+
+
+def forget_pg_variables() -> dict[str, str]:
+    """Take PGSSLMODE, PGTARGETSESSIONATTRS and their like out of this process's environment.
+
+    They are meant for other servers of the reader's. asyncpg obeys them on every connection, and a
+    DSN can't overrule them all. Return what was taken out.
+    """
+    names = [name for name in os.environ if re.fullmatch("PG[A-Z]+", name)]
+    return {name: os.environ.pop(name) for name in names}
+
+
+@contextmanager
+def without_pg_variables() -> Iterator[None]:
+    """Forget those variables for a while."""
+    forgotten = forget_pg_variables()
+    try:
+        yield
+    finally:
+        os.environ.update(forgotten)
 
 
 def execute(url: URL, statement: str, connect_seconds: float) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from project.postgres.connection import CONNECT_SECONDS, execute
+from project.postgres.connection import CONNECT_SECONDS, execute, without_pg_variables
 from project.postgres.embedded import EmbeddedServer
 
 
@@ -18,7 +18,10 @@ def temporary_server() -> Iterator[str]:
     Raises:
         PostgresError: it can't start.
     """
-    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as name:
+    with (
+        without_pg_variables(),
+        tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as name,
+    ):
         folder = Path(name)
         folder.chmod(0o711)  # where root starts a server, it runs as another user
         server = EmbeddedServer(folder)
