@@ -12,10 +12,10 @@ from alembic.config import Config
 from sqlalchemy import MetaData
 
 import project
-from project import postgres
 from project.db.models import Base, Product
 from project.db.session_manager import DBSessionManager
 from project.testing import SHARED_FIXTURES
+from project.testing.database.errors import stop
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -28,9 +28,16 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
 def original_postgres_dsn() -> str:
     """Return the DSN that POSTGRES_DSN holds, or that of the embedded server."""
     try:
+        from project import postgres
+    except ModuleNotFoundError as error:
+        stop(
+            f"The embedded server needs the package {error.name}: install this project with its"
+            " extra [server]. On a server of yours, leave out -p project.defaults."
+        )
+    try:
         return postgres.dsn()
     except postgres.PostgresError as error:
-        pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+        stop(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -338,6 +338,11 @@ async def write(engine):
 async def test_writes(db, engine):
     await write(engine)
 
+@pytest.mark.asyncio
+async def test_goes_round_the_statements(db):
+    connection = await ENGINES[0].raw_connection()
+    await connection.driver_connection.execute("INSERT INTO thing VALUES (666)")
+
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.asyncio
 async def test_catches(db, engine):
@@ -351,7 +356,7 @@ async def test_does_not(db):
     await add(db, 1)
 """
     said = run(project, strategy, unchanged_on_both, source, status=FAILED)
-    assert "4 failed, 1 passed" in said, said
+    assert "5 failed, 1 passed" in said, said
     assert "Read POSTGRES_DSN in a function" in said
 
 
