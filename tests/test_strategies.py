@@ -375,16 +375,26 @@ def test_migrations_that_can_not_be_undone(strategy: str, dsn: str, tmp_path: Pa
 
 
 def test_changed_migrations_make_a_new_template_and_drop_the_old(dsn: str, tmp_path: Path) -> None:
+    """A revision that changes, a file without an ending, and one that your fixture names."""
     revision = own_migrations(tmp_path)
+    with (tmp_path / "conftest.py").open("a") as file:
+        file.write(
+            "\n\n@pytest.fixture(scope='session')\ndef template_files():\n"
+            "    from pathlib import Path\n    return [Path('functions.sql')]\n"
+        )
+    functions, plain = tmp_path / "functions.sql", revision.with_name("grants")
+    for file in (functions, plain):
+        file.write_text("")
     made = []
-    for change in ("", "", "\n# changed\n"):
-        revision.write_text(revision.read_text() + change)
+    for changed in (None, None, revision, functions, plain):
+        if changed:
+            changed.write_text(changed.read_text() + "\n# changed\n")
         run(tmp_path, "template", dsn, "def test_it(db):\n    pass\n")
         made.append(templates(dsn))
-    first, again, changed = made
+    first, again, *others = made
     assert first == again
-    assert len(changed) == 1
-    assert changed != first
+    assert {len(found) for found in made} == {1}
+    assert len(set.union(first, *others)) == 4
 
 
 def test_a_broken_template_is_made_anew(dsn: str, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Alembic, run from a fixture: which migrations, and against which database."""
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import pytest
 from alembic import command
@@ -55,6 +56,15 @@ def downgrade_schema(alembic_config: Config) -> Callable[[str], None]:
             ) from error
 
     return downgrade
+
+
+@pytest.fixture(scope="session")
+def template_files() -> Iterable[Path]:
+    """Return further files that the schema depends on, such as SQL outside the migrations' folder.
+
+    Under template a change in one of them makes a new template.
+    """
+    return ()
 
 
 def point_at(config: Config, dsn: str) -> Config:

@@ -8,7 +8,7 @@ the second session doesn't migrate at all.
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -54,6 +54,7 @@ async def migrate_db(
     admin: AsyncConnection,
     dsn_pair: DsnPair,
     alembic_config: Config,
+    template_files: Iterable[Path],
     upgrade_schema: Callable[[str], None],
 ) -> str:
     """Migrate to head, unless an earlier session has; return the template's name.
@@ -61,7 +62,9 @@ async def migrate_db(
     Sessions that start together wait here for the one of them that migrates. Each holds the
     template, together with the others, for as long as it runs, so that nobody drops it.
     """
-    template = f"{templates_of(dsn_pair.original)}{fingerprint(alembic_config)}_test"
+    template = (
+        f"{templates_of(dsn_pair.original)}{fingerprint(alembic_config, template_files)}_test"
+    )
     migrating = (lock_number(f"{template} migrating"),)
     await admin.exec_driver_sql("SET lock_timeout = 0")
     await admin.exec_driver_sql("SELECT pg_advisory_lock($1)", migrating)
@@ -107,12 +110,12 @@ def template_prefix(name: str) -> str:
     return f"template_{hashlib.sha256(name.encode()).hexdigest()[:12]}_"
 
 
-def fingerprint(config: Config) -> str:
-    """Return a hash of every file of the migrations."""
+def fingerprint(config: Config, files: Iterable[Path] = ()) -> str:
+    """Return a hash of every file of the migrations, and of further files."""
     script = ScriptDirectory.from_config(config)
     folders = {Path(folder) for folder in (script.dir, *script.version_locations)}
     digest = hashlib.sha256()
-    for file in sorted({file for folder in folders for file in folder.rglob("*.*")}):
+    for file in sorted({*files, *(file for folder in folders for file in folder.rglob("*"))}):
         if file.is_file() and file.suffix != ".pyc":
             content = file.read_bytes()
             digest.update(f"{file.name} {len(content)} ".encode() + content)
