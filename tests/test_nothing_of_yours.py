@@ -384,11 +384,19 @@ def test_writes(os_environ_patch):
 # --- a hold that lives ---
 
 SLEEPS = f"""{ADDS}
+from project.testing.database.lifecycle import admin_connection
+
 @pytest.mark.parametrize("n", [1, 2])
 @pytest.mark.asyncio
 async def test_it(db, n):
     await add(db, n)
     await asyncio.sleep(1.5)
+    async with admin_connection(os.environ["POSTGRES_DSN_ORIGINAL"]) as connection:
+        held = await connection.exec_driver_sql(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'test database fixtures'"
+            " AND datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        assert held.scalar() == 1, "the connection that holds the database is gone"
 """
 LOSES_THE_HOLD = f"""{ADDS}
 from pathlib import Path
