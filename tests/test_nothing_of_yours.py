@@ -393,7 +393,8 @@ async def test_it(db, n):
     await asyncio.sleep(1.5)
     async with admin_connection(os.environ["POSTGRES_DSN_ORIGINAL"]) as connection:
         held = await connection.exec_driver_sql(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'test database fixtures'"
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE application_name = 'test database fixtures'"
             " AND datname = current_database() AND pid <> pg_backend_pid()"
         )
         assert held.scalar() == 1, "the connection that holds the database is gone"
