@@ -17,20 +17,59 @@ Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 # Public parts of project/db and project/testing that no notebook builds, and why.
 NOT_BUILT: dict[str, str] = {
-    "testing/database.py::database_of": "a line around SQLAlchemy's URL",
-    "testing/database.py::quote": "a line around SQLAlchemy's quoting",
-    "testing/database.py::SecretDsn": "only hides a password in pytest's reports",
-    "testing/database.py::sqlstate": "a line around the driver's error",
-    "testing/database.py::stop": "a line around pytest.exit",
-    "testing/database.py::psql_command": "puts a DSN's parts into another form",
-    "testing/database.py::pytest_addoption": "only wires --keep-test-db into pytest",
-    "testing/database.py::pytest_configure": "only wires --keep-test-db into pytest",
-    "testing/database.py::pytest_terminal_summary": "only wires --keep-test-db into pytest",
-    "testing/database.py::pytest_testnodedown": "only wires --keep-test-db into pytest-xdist",
-    "testing/database.py::pytest_fixture_setup": "only hands an error on in pytest-xdist",
+    "testing/database/errors.py::first_line": "a line around the driver's error",
+    "testing/database/errors.py::quote": "a line around SQLAlchemy's quoting",
+    "testing/database/errors.py::sqlstate": "a line around the driver's error",
+    "testing/database/errors.py::stop": "a line around pytest.exit",
+    "testing/database/fixtures.py::original_postgres_dsn": "reads a variable; notebooks use defaults'",
+    "testing/database/fixtures.py::os_environ_patch_for_all": "only asks for os_environ_patch",
+    "testing/database/guards.py::ending": "only wires the guards into pytest",
+    "testing/database/guards.py::exit_in": "only wires the guards into pytest",
+    "testing/database/guards.py::pytest_fixture_setup": "wires only_on, which 07 builds, into pytest",
+    "testing/database/guards.py::pytest_runtest_makereport": "wires keep_out into pytest",
+    "testing/database/guards.py::pytest_runtest_setup": "only wires the guards into pytest",
+    "testing/database/guards.py::pytest_runtest_teardown": "only wires the guards into pytest",
+    "testing/database/guards.py::pytest_testnodedown": "only wires the guards into pytest-xdist",
+    "testing/database/guards.py::pytest_unconfigure": "only wires the guards into pytest",
+    "testing/database/keeping.py::pytest_addoption": "only wires --keep-test-db into pytest",
+    "testing/database/keeping.py::pytest_configure": "only wires --keep-test-db into pytest",
+    "testing/database/keeping.py::pytest_terminal_summary": "only wires --keep-test-db into pytest",
+    "testing/database/keeping.py::pytest_testnodedown": "only wires --keep-test-db into xdist",
+    "testing/database/lifecycle.py::comment_on": "one query, like is_ours",
+    "testing/database/lifecycle.py::drop_unused_database": "drop_database, tried twice",
+    "testing/database/lifecycle.py::hold_on": "asks for the lock of hold, and holds anew",
+    "testing/database/lifecycle.py::run_async": "runs a coroutine in a thread",
+    "testing/database/names.py::SecretDsn": "only hides a password in pytest's reports",
+    "testing/database/names.py::database_of": "a line around SQLAlchemy's URL",
+    "testing/database/names.py::make_test_dsn": "04 builds its first form; the rest is spelling",
+    "testing/database/names.py::psql_command": "puts a DSN's parts into another form",
+    "testing/database/proof.py::WrongDatabaseError": "an exception's name",
+    "testing/database/proof.py::address": "puts a driver's arguments into another form",
+    "testing/database/proof.py::address_of": "puts a DSN's parts into another form",
+    "testing/database/proof.py::ask": "sends one query below SQLAlchemy's events",
+    "testing/database/proof.py::identity_of": "one query, on a connection of its own",
+    "testing/database/proof.py::keep_out": "07 shows what it does; like only_on, on two events",
+    "testing/database/proof.py::of_the_fixtures": "reads one option of a connection",
+    "testing/database/proof.py::prove": "is_on, which 07 builds, with an error",
+    "testing/migrations.py::alembic_config": "defaults has this project's, which 04 builds",
+    "testing/migrations.py::downgrade_schema": "a call of Alembic that 04 builds, and an error's words",
+    "testing/migrations.py::revision_in": "looks a revision up in a traceback",
+    "testing/migrations.py::target_metadata": "defaults has this project's, which 05 builds",
+    "testing/migrations.py::upgrade_schema": "a call of Alembic that 04 builds",
     "testing/scratch.py::create_scratch_database": "serves the notebooks, not the reader's tests",
+    "testing/scratch.py::drop_made_by_tests": "serves the notebooks, not the reader's tests",
     "testing/scratch.py::drop_scratch_database": "serves the notebooks, not the reader's tests",
-    "testing/scratch.py::refuse_foreign_test_database": "serves the notebooks, not the tests",
+    "testing/scratch.py::is_taken": "serves the notebooks, not the reader's tests",
+    "testing/scratch.py::take": "serves the notebooks, not the reader's tests",
+    "testing/session_level.py::create_test_db": "function level's, which 07 builds, with force",
+    "testing/session_level.py::migrate_db": "function level's, which 07 builds, in another scope",
+    "testing/session_manager.py::Manager": "a protocol: what db's session manager has",
+    "testing/session_manager.py::SessionManager": "the model of it is DBSessionManager, which 01 builds",
+    "testing/session_manager.py::session_manager_factory": "returns a class",
+    "testing/deletion.py::migrate_db": "session level's without the way down",
+    "testing/template.py::hold_template": "one query, which 08 explains",
+    "testing/template.py::is_complete": "what_is_missing, asked of a clone",
+    "testing/template.py::what_is_missing": "08 says what it compares",
 }
 
 
@@ -98,10 +137,10 @@ def test_the_cell_holds_nothing_else(notebook: str, tag: str, source: str) -> No
 def public_parts() -> set[str]:
     parts = set()
     for folder in ("db", "testing"):
-        for path in sorted((ROOT / "project" / folder).glob("*.py")):
+        for path in sorted((ROOT / "project" / folder).rglob("*.py")):
             for name, node in definitions(path.read_text()).items():
                 if isinstance(node, Definition) and not name.startswith("_"):
-                    parts.add(f"{folder}/{path.name}::{name}")
+                    parts.add(f"{path.relative_to(ROOT / 'project').as_posix()}::{name}")
     return parts
 
 

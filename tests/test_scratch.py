@@ -1,0 +1,151 @@
+"""Scratch databases: a notebook beside another one, and twice at once, has databases of its own."""
+
+import asyncio
+import os
+import subprocess
+import sys
+
+import pytest
+
+from project.testing import scratch
+from project.testing.database.lifecycle import run_async
+from project.testing.database.names import database_of, make_test_dsn
+from project.testing.template import templates_of
+from tests.notebooks import ROOT, all_notebooks
+from tests.servers import database, databases, query, quote
+
+NOTEBOOK = """\
+import sys
+from pathlib import Path
+
+import nbformat
+from tests.notebooks import execute
+
+path = Path(sys.argv[1])
+execute(nbformat.read(path, as_version=4), path.parent)
+"""
+
+# A kernel that is killed with a test database and a template beside its scratch database.
+KILLED = """\
+import asyncio, os, sys
+from project.testing.database.lifecycle import admin_connection, create_database
+from project.testing.database.names import database_of, make_test_dsn
+from project.testing.scratch import create_scratch_database
+from project.testing.template import templates_of
+
+async def main():
+    dsn = await create_scratch_database("killed")
+    async with admin_connection(dsn) as connection:
+        for part in ("", "gw0"):
+            await create_database(connection, database_of(make_test_dsn(dsn, part)), "a run")
+        await create_database(connection, templates_of(dsn) + "0123456789ab_test")
+    os._exit(0)
+
+asyncio.run(main())
+"""
+
+
+def start(code: str, dsn: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT,
+        env=os.environ | {"POSTGRES_DSN": dsn},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def path_of(number: str) -> str:
+    [path] = [path for path in all_notebooks() if path.name.startswith(number)]
+    return str(path)
+
+
+@pytest.fixture
+def mine(original_dsn: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An original that POSTGRES_DSN names, as in a notebook."""
+    monkeypatch.setenv("POSTGRES_DSN", original_dsn)
+    return original_dsn
+
+
+@pytest.mark.parametrize("numbers", [("04", "04"), ("04", "05")], ids=" beside ".join)
+def test_two_notebooks_at_once(numbers: tuple[str, str], original_dsn: str) -> None:
+    there = databases(original_dsn)
+    runs = [start(NOTEBOOK, original_dsn, path_of(number)) for number in numbers]
+    for run in runs:
+        said, _ = run.communicate(timeout=300)
+        assert run.returncode == 0, said[-3000:]
+    assert databases(original_dsn) == there
+
+
+def test_each_gets_the_first_free_number(mine: str) -> None:
+    there = databases(mine)
+
+    async def numbers() -> list[str]:
+        made = [await scratch.create_scratch_database("part") for _ in range(2)]
+        await scratch.drop_scratch_database(made[0])
+        made.append(await scratch.create_scratch_database("part"))
+        for dsn in made[1:]:
+            await scratch.drop_scratch_database(dsn)
+        return made
+
+    assert run_async(numbers()) == [make_test_dsn(mine, f"part_{number}") for number in (1, 2, 1)]
+    assert databases(mine) == there
+
+
+def test_what_a_killed_kernel_has_left_goes(mine: str) -> None:
+    there = databases(mine)
+    killed = start(KILLED, mine)
+    said, _ = killed.communicate(timeout=60)
+    assert killed.returncode == 0, said
+    assert len(databases(mine) - there) == 4
+
+    async def again() -> set[str]:
+        dsn = await scratch.create_scratch_database("killed")
+        beside = await asyncio.to_thread(databases, mine) - there
+        await scratch.drop_scratch_database(dsn)
+        return beside
+
+    assert run_async(again()) == {database_of(make_test_dsn(mine, "killed_1"))}
+    assert databases(mine) == there
+
+
+def test_one_of_yours_stays(mine: str) -> None:
+    name = database_of(make_test_dsn(mine, "part_1"))
+    with database(mine, name) as yours:
+        query(yours, "CREATE TABLE love (letter text)")
+
+        async def another() -> str:
+            dsn = await scratch.create_scratch_database("part")
+            await scratch.drop_scratch_database(dsn)
+            return dsn
+
+        assert run_async(another()) == make_test_dsn(mine, "part_2")
+        assert query(yours, "SELECT * FROM love") == []
+
+
+def test_one_that_somebody_looks_into_stays(mine: str) -> None:
+    killed = start(KILLED, mine)
+    killed.communicate(timeout=60)
+
+    async def beside_a_window() -> str:
+        async with scratch.admin_connection(make_test_dsn(mine, "killed_1")):
+            dsn = await scratch.create_scratch_database("killed")
+            await scratch.drop_scratch_database(dsn)
+            return dsn
+
+    assert run_async(beside_a_window()) == make_test_dsn(mine, "killed_2")
+    query(mine, f"DROP DATABASE {quote(database_of(make_test_dsn(mine, 'killed_1')))}")
+
+
+def test_its_templates_go_with_it(mine: str) -> None:
+    async def with_a_template() -> tuple[str, set[str]]:
+        dsn = await scratch.create_scratch_database("part")
+        async with scratch.admin_connection(dsn) as connection:
+            await scratch.create_database(connection, f"{templates_of(dsn)}0123456789ab_test")
+        before = await asyncio.to_thread(databases, mine)
+        await scratch.drop_scratch_database(dsn)
+        return dsn, before - await asyncio.to_thread(databases, mine)
+
+    dsn, gone = run_async(with_a_template())
+    assert gone == {database_of(dsn), f"{templates_of(dsn)}0123456789ab_test"}
