@@ -338,10 +338,30 @@ async def write(engine):
 async def test_writes(db, engine):
     await write(engine)
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.asyncio
-async def test_goes_round_the_statements(db):
-    connection = await ENGINES[0].raw_connection()
+async def test_goes_round_the_statements(db, engine):
+    connection = await engine.raw_connection()
     await connection.driver_connection.execute("INSERT INTO thing VALUES (666)")
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.asyncio
+async def test_writes_as_it_connects(db, engine):
+    @sa.event.listens_for(engine.sync_engine, "connect")
+    def write(connection, record):
+        cursor = connection.cursor()
+        cursor.execute("INSERT INTO thing VALUES (666)")
+        connection.commit()
+    async with engine.connect():
+        pass
+
+@pytest.mark.asyncio
+async def test_takes_another_way(db):
+    engine = create_async_engine(os.environ["POSTGRES_DSN"], poolclass=sa.NullPool)
+    @sa.event.listens_for(engine.sync_engine, "do_connect")
+    def reroute(dialect, record, arguments, parameters):
+        parameters["database"] = ENGINES[0].url.database
+    await write(engine)
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.asyncio
@@ -356,7 +376,7 @@ async def test_does_not(db):
     await add(db, 1)
 """
     said = run(project, strategy, unchanged_on_both, source, status=FAILED)
-    assert "5 failed, 1 passed" in said, said
+    assert "9 failed, 1 passed" in said, said
     assert "Read POSTGRES_DSN in a function" in said
 
 
@@ -379,6 +399,106 @@ def test_writes(os_environ_patch):
 """
     said = run(project, strategy, unchanged, source, "-W", "ignore", status=FAILED)
     assert "was refused" in said
+
+
+WRITES = f"""{ADDS}
+ENGINE = create_async_engine(os.environ["POSTGRES_DSN"], poolclass=sa.NullPool)
+
+@pytest.mark.asyncio
+async def test_writes(db):
+    async with ENGINE.begin() as connection:
+        await connection.execute(sa.text("INSERT INTO thing VALUES (666)"))
+"""
+OWN_PATCH = """
+@pytest.fixture(scope="session")
+def os_environ_patch(dsn_pair):
+    os.environ["DATABASE_URL"] = dsn_pair.test
+    yield
+"""
+OWN_ORIGINAL = """
+@pytest.fixture(scope="session")
+def original_postgres_dsn():
+    return os.environ["OTHER"]
+"""
+AT_THE_END = """
+def pytest_sessionfinish(session):
+    import asyncio
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    async def drop():
+        engine = create_async_engine(os.environ["POSTGRES_DSN"])
+        async with engine.begin() as connection:
+            await connection.run_sync(THINGS.drop_all)
+
+    try:
+        asyncio.run(drop())
+    except Exception as error:
+        print("AT THE END", type(error).__name__)
+"""
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("conftest", [OWN_PATCH, OWN_ORIGINAL], ids=["patch", "original"])
+def test_a_fixture_of_yours_does_not_take_the_guard_away(
+    conftest: str, strategy: str, project: Path, unchanged: str
+) -> None:
+    (project / "conftest.py").write_text(CONFTEST + conftest)
+    other = make_url(unchanged).set(database="other").render_as_string(hide_password=False)
+    env = ENV_PY.replace(
+        'os.environ["POSTGRES_DSN"]', 'context.config.get_main_option("sqlalchemy.url")'
+    )
+    (project / "env.py").write_text(env)
+    query(unchanged, "CREATE DATABASE other")
+    try:
+        said = run(project, strategy, unchanged, WRITES, status=FAILED, OTHER=other)
+        run_async(drop_templates(other))
+    finally:
+        query(unchanged, "DROP DATABASE other")
+    assert "1 failed" in said
+    assert "was refused" in said
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_guard_stands_until_the_session_has_finished(
+    strategy: str, project: Path, unchanged: str
+) -> None:
+    (project / "conftest.py").write_text(CONFTEST + AT_THE_END)
+    source = f"{ADDS}\n@pytest.mark.asyncio\nasync def test_it(db):\n    await add(db, 1)\n"
+    assert "AT THE END WrongDatabaseError" in run(project, strategy, unchanged, source, "-s")
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_an_original_that_can_not_be_asked(strategy: str, project: Path, unchanged: str) -> None:
+    """Its connections are used up, so that the guard can't learn what it is: it refuses."""
+    otherwise = make_url(unchanged).set(host="localhost").render_as_string(hide_password=False)
+    source = WRITES.replace('os.environ["POSTGRES_DSN"], poolclass', f"{otherwise!r}, poolclass")
+    limit = f"ALTER DATABASE {quote(database_of(unchanged))} CONNECTION LIMIT"
+    query(unchanged, f"{limit} 2")
+    try:
+        run(project, strategy, unchanged, source, status=FAILED)
+    finally:
+        query(unchanged, f"{limit} -1")
+
+
+def test_reset_sequences_resets_no_other_database(project: Path, unchanged: str) -> None:
+    """A session manager of yours leads elsewhere."""
+    query(unchanged, "CREATE DATABASE other")
+    other = make_url(unchanged).set(database="other").render_as_string(hide_password=False)
+    query(other, "CREATE SEQUENCE sq", "SELECT setval('sq', 500)")
+    conftest = """
+from project.testing.session_manager import SessionManager
+
+@pytest.fixture(scope="session")
+def session_manager_factory():
+    return lambda dsn: SessionManager(os.environ["OTHER"])
+"""
+    (project / "conftest.py").write_text(CONFTEST + conftest)
+    source = "import pytest\n\ndef test_it(db, reset_sequences):\n    pass\n"
+    try:
+        run(project, "deletion", unchanged, source, status=FAILED, OTHER=other)
+        assert query(other, "SELECT last_value FROM sq") == [(500,)]
+    finally:
+        query(unchanged, "DROP DATABASE other WITH (FORCE)")
 
 
 # --- a hold that lives ---

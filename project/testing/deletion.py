@@ -85,8 +85,9 @@ async def delete_rows(manager: Manager, metadata: MetaData, pair: DsnPair) -> No
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def reset_sequences(db: Manager) -> None:
+async def reset_sequences(db: Manager, dsn_pair: DsnPair) -> None:
     """Have every sequence begin anew: for a test that asks for it. DELETE doesn't touch them."""
     async with db.asessionmaker() as session:
+        await prove(session, dsn_pair)
         await session.execute(text("SELECT setval(seqrelid, seqstart, false) FROM pg_sequence"))
         await session.commit()

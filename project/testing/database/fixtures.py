@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 from sqlalchemy import make_url
@@ -14,7 +14,8 @@ from .guards import REFUSED
 from .names import DsnPair, SecretDsn, make_test_dsn
 from .proof import keep_out
 
-EXAMPLE = "postgresql+asyncpg://user:password@localhost:5432/mydb"
+DRIVER = "postgresql+asyncpg"
+EXAMPLE = f"{DRIVER}://user:password@localhost:5432/mydb"
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +29,13 @@ def original_postgres_dsn() -> str:
 
 @pytest.fixture(scope="session")
 def dsn_pair(original_postgres_dsn: str, pytestconfig: pytest.Config) -> DsnPair:
-    """Return the run's two databases, decided here and nowhere else."""
-    return pair_for(original_postgres_dsn, pytestconfig)
+    """Return the run's two databases, decided here and nowhere else.
+
+    From here on the original is out of bounds for all else than the fixtures.
+    """
+    pair = pair_for(original_postgres_dsn, pytestconfig)
+    guard_original(pair, pytestconfig)
+    return pair
 
 
 def pair_for(original: str, config: pytest.Config) -> DsnPair:
@@ -41,7 +47,7 @@ def pair_for(original: str, config: pytest.Config) -> DsnPair:
         url = make_url(original)
     except (ArgumentError, ValueError):
         stop(f"POSTGRES_DSN is not a database URL. It should look like {EXAMPLE}")
-    if url.drivername != "postgresql+asyncpg" or not url.database:
+    if url.drivername != DRIVER or not url.database:
         stop(
             f"POSTGRES_DSN has the driver {url.drivername} and the database {url.database!r}."
             f" It should look like {EXAMPLE}"
@@ -54,23 +60,33 @@ def pair_for(original: str, config: pytest.Config) -> DsnPair:
     )
 
 
+def guard_original(pair: DsnPair, config: pytest.Config) -> None:
+    """Keep everybody out of the original, and of what POSTGRES_DSN names, until pytest ends."""
+    others = []
+    with suppress(ArgumentError, ValueError):  # a fixture of yours may make one of another form
+        given = make_url(os.environ.get("POSTGRES_DSN", "")).set(drivername=DRIVER)
+        others.append(given.render_as_string(hide_password=False))
+    guard = ExitStack()
+    config.stash[REFUSED] = guard.enter_context(keep_out(pair, *others))
+    config.add_cleanup(guard.close)
+
+
 @contextmanager
-def patched_environment(pair: DsnPair, config: pytest.Config) -> Iterator[None]:
-    """Name the test database in POSTGRES_DSN, and put the original out of bounds."""
-    with pytest.MonkeyPatch.context() as patch, keep_out(pair) as refused:
-        config.stash[REFUSED] = refused
+def named_in_environment(pair: DsnPair) -> Iterator[None]:
+    """Name the test database in POSTGRES_DSN, and the original in POSTGRES_DSN_ORIGINAL."""
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("POSTGRES_DSN_ORIGINAL", pair.original)
         patch.setenv("POSTGRES_DSN", pair.test)
         yield
 
 
 @pytest.fixture(scope="session")
-def os_environ_patch(dsn_pair: DsnPair, pytestconfig: pytest.Config) -> Iterator[None]:
+def os_environ_patch(dsn_pair: DsnPair) -> Iterator[None]:
     """For the session, POSTGRES_DSN names the test database and POSTGRES_DSN_ORIGINAL yours.
 
     That is for the application's sake: the fixtures never read either of them back.
     """
-    with patched_environment(dsn_pair, pytestconfig):
+    with named_in_environment(dsn_pair):
         yield
 
 
@@ -85,7 +101,9 @@ def os_environ_patch_for_all(request: pytest.FixtureRequest) -> Iterator[None]:
         request.getfixturevalue("os_environ_patch")
         yield
     elif given:
-        with patched_environment(pair_for(given, request.config), request.config):
+        pair = pair_for(given, request.config)
+        guard_original(pair, request.config)
+        with named_in_environment(pair):
             yield
     else:
         yield

@@ -9,6 +9,7 @@ It can stand on a server that also holds what you love. So:
 """
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -59,7 +60,6 @@ async def admin_connection(dsn: str) -> AsyncIterator[AsyncConnection]:
         isolation_level="AUTOCOMMIT",
         poolclass=NullPool,
         connect_args={"server_settings": {"application_name": ADMIN}},
-        execution_options={ADMIN: True},
     )
     try:
         async with engine.connect() as connection:
@@ -70,7 +70,7 @@ async def admin_connection(dsn: str) -> AsyncIterator[AsyncConnection]:
 
 def comment_of(run: str) -> str:
     """Return the comment on a database that a run has made."""
-    return f"{COMMENT} Run {run}." if run else COMMENT
+    return f"{COMMENT} Run {hashlib.sha256(run.encode()).hexdigest()[:32]}." if run else COMMENT
 
 
 @asynccontextmanager
@@ -265,10 +265,15 @@ async def drop_own_database(
     Where the hold was lost meanwhile, another run may have made a database of the same name.
     """
     await hold_on(connection, pair.name)
-    comment = await comment_on(connection, pair.name)
+    found = await connection.exec_driver_sql(
+        "SELECT coalesce(shobj_description(oid, 'pg_database'), '') FROM pg_database"
+        " WHERE datname = $1",
+        (pair.name,),
+    )
+    comment = found.scalar()
     if comment not in (None, comment_of(pair.run)):
         stop(
-            f"The database {pair.name!r} is not this run's any more: another run has made it anew."
+            f"The database {pair.name!r} is not this run's any more: it has been made anew."
             " It stays as it is."
         )
     if comment:
