@@ -18,11 +18,14 @@ from tests.servers import Server, database, running_server
 def pytest_configure(config: pytest.Config) -> None:
     # Session level, unless the command line has named a strategy: one named here would override it.
     manager = config.pluginmanager
+    manager.import_plugin("project.defaults")
     if not any(manager.hasplugin(f"project.testing.{strategy}") for strategy in STRATEGIES):
-        config.pluginmanager.import_plugin("project.testing.session_level")
+        manager.import_plugin("project.testing.session_level")
     config.addinivalue_line("filterwarnings", "error")
-    # A shell has its background jobs ignore an interrupt, and so would all that tests start.
+    # A shell has its background jobs ignore an interrupt, and nohup a closed terminal: so would
+    # all that tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if config.getoption("numprocesses", None) and os.environ.get("POSTGRES_DSN"):
         raise pytest.UsageError(
             "The tests compare a server's databases before and after. On the server that"
