@@ -21,9 +21,18 @@ from .database.lifecycle import (
     hold,
     is_ours,
 )
-from .database.names import DsnPair, SecretDsn, database_of, lock_number, make_test_dsn
+from .database.names import (
+    LONGEST_NAME,
+    DsnPair,
+    SecretDsn,
+    database_of,
+    lock_number,
+    make_test_dsn,
+)
 from .template import drop_templates
 
+# A notebook adds `_test` to it, and PostgreSQL would cut that off a longer name.
+LONGEST = LONGEST_NAME - len("_test")
 HELD: dict[str, tuple[AsyncConnection, AsyncExitStack]] = {}
 
 
@@ -40,7 +49,7 @@ async def create_scratch_database(part: str) -> str:
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(admin_connection(original))
         for number in count(1):
-            dsn = make_test_dsn(original, f"{part}_{number}")
+            dsn = make_test_dsn(original, f"{part}_{number}", LONGEST)
             if await take(connection, dsn):
                 break
         HELD[dsn] = connection, stack.pop_all()

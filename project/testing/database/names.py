@@ -39,7 +39,7 @@ class DsnPair:
         return database_of(self.test)
 
 
-def make_test_dsn(dsn: str, part: str = "") -> str:
+def make_test_dsn(dsn: str, part: str = "", longest: int = LONGEST_NAME) -> str:
     """Return the DSN of the test database that belongs to `dsn`: the same server, another name.
 
     The name is the original's with `_test` at its end. PostgreSQL would cut a name of over 63
@@ -50,13 +50,14 @@ def make_test_dsn(dsn: str, part: str = "") -> str:
     Args:
         dsn: the original database's.
         part: who shares the original and gets a database of its own: `gw0`, a pytest-xdist worker.
+        longest: how many bytes the name may have.
     """
     url = make_url(dsn)
     original = database_of(dsn)
     name = f"{original}_{part}_test" if part else f"{original}_test"
-    if len(name.encode()) > LONGEST_NAME or re.search(r"_gw\d+$", original):
+    if len(name.encode()) > longest or re.search(r"_gw\d+$", original):
         end = f"_{hashlib.sha256(name.encode()).hexdigest()[:8]}_test"
-        start = name.removesuffix("_test").encode()[: LONGEST_NAME - len(end)]
+        start = name.removesuffix("_test").encode()[: longest - len(end)]
         name = start.decode(errors="ignore") + end
     renamed = url.set(database=name)
     before, mark, query = dsn.partition("?")
