@@ -89,7 +89,9 @@ def test_each_gets_the_first_free_number(mine: str) -> None:
             await scratch.drop_scratch_database(dsn)
         return made
 
-    assert run_async(numbers()) == [make_test_dsn(mine, f"part_{number}") for number in (1, 2, 1)]
+    assert run_async(numbers()) == [
+        make_test_dsn(mine, f"part_{number}", scratch.LONGEST) for number in (1, 2, 1)
+    ]
     assert databases(mine) == there
 
 
@@ -106,12 +108,12 @@ def test_what_a_killed_kernel_has_left_goes(mine: str) -> None:
         await scratch.drop_scratch_database(dsn)
         return beside
 
-    assert run_async(again()) == {database_of(make_test_dsn(mine, "killed_1"))}
+    assert run_async(again()) == {database_of(make_test_dsn(mine, "killed_1", scratch.LONGEST))}
     assert databases(mine) == there
 
 
 def test_one_of_yours_stays(mine: str) -> None:
-    name = database_of(make_test_dsn(mine, "part_1"))
+    name = database_of(make_test_dsn(mine, "part_1", scratch.LONGEST))
     with database(mine, name) as yours:
         query(yours, "CREATE TABLE love (letter text)")
 
@@ -120,7 +122,7 @@ def test_one_of_yours_stays(mine: str) -> None:
             await scratch.drop_scratch_database(dsn)
             return dsn
 
-        assert run_async(another()) == make_test_dsn(mine, "part_2")
+        assert run_async(another()) == make_test_dsn(mine, "part_2", scratch.LONGEST)
         assert query(yours, "SELECT * FROM love") == []
 
 
@@ -129,13 +131,16 @@ def test_one_that_somebody_looks_into_stays(mine: str) -> None:
     killed.communicate(timeout=60)
 
     async def beside_a_window() -> str:
-        async with scratch.admin_connection(make_test_dsn(mine, "killed_1")):
+        async with scratch.admin_connection(make_test_dsn(mine, "killed_1", scratch.LONGEST)):
             dsn = await scratch.create_scratch_database("killed")
             await scratch.drop_scratch_database(dsn)
             return dsn
 
-    assert run_async(beside_a_window()) == make_test_dsn(mine, "killed_2")
-    query(mine, f"DROP DATABASE {quote(database_of(make_test_dsn(mine, 'killed_1')))}")
+    assert run_async(beside_a_window()) == make_test_dsn(mine, "killed_2", scratch.LONGEST)
+    query(
+        mine,
+        f"DROP DATABASE {quote(database_of(make_test_dsn(mine, 'killed_1', scratch.LONGEST)))}",
+    )
 
 
 def test_its_templates_go_with_it(mine: str) -> None:
