@@ -13,6 +13,7 @@ from nbclient.exceptions import CellExecutionError
 from project import notebook
 from tests.nasty import KERNEL
 from tests.notebooks import ROOT, execute
+from tests.runs import plugins
 from tests.test_notebooks import SET_UP
 
 
@@ -86,7 +87,7 @@ def test_the_project_may_lie_in_a_path_with_a_percent_sign(
     (folder / "tests").mkdir()
     shutil.copy(ROOT / "tests" / "test_records.py", folder / "tests")
     environment = os.environ | {"POSTGRES_DSN": original_dsn, "PYTHONPATH": str(folder)}
-    pytest_run = ["-m", "pytest", "-q", "--noconftest", "-p", "project.testing.session_level"]
+    pytest_run = ["-m", "pytest", "-q", "--noconftest", *plugins("session_level")]
     for command in (
         [*pytest_run, "tests/test_records.py"],
         ["-m", "alembic", "upgrade", "head"],
