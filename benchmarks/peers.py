@@ -14,7 +14,8 @@ from pathlib import Path
 from sqlalchemy import make_url
 from tqdm import tqdm
 
-from project.isolation import STRATEGIES, answers, questions
+from project.isolation import answers, questions
+from project.testing import STRATEGIES
 from project.timing.compare import compare
 from project.timing.peers import PEERS, PeerComparison, costs, isolation, package_of
 from project.timing.server import set_up, temporary_server

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from project.isolation import STRATEGIES, answers, questions
+from project.isolation import answers, questions
+from project.testing import STRATEGIES
 from tests.servers import databases
 
 # The questions that a strategy answers with no. All others it answers with yes.

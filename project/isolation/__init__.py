@@ -15,11 +15,11 @@ from xml.etree import ElementTree
 
 from project import postgres
 from project.isolation import suite
+from project.testing import STRATEGIES
 from project.testing.database.lifecycle import run_async
 from project.testing.template import drop_templates
 from project.timing.tables import Table
 
-STRATEGIES = ("function_level", "session_level", "deletion", "rollback", "template")
 SUITE = Path(__file__).parent / "suite.py"
 WENT_WRONG = ("failure", "error")
 

@@ -2,6 +2,7 @@
 
 import sys
 
-from project.isolation import STRATEGIES, table
+from project.isolation import table
+from project.testing import STRATEGIES
 
 print(table(sys.argv[1:] or STRATEGIES))
