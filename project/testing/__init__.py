@@ -5,6 +5,7 @@ pytest -p project.testing.session_level tests/
 pytest -p project.testing.deletion tests/
 pytest -p project.testing.rollback tests/
 pytest -p project.testing.template tests/
+pytest -p project.testing.restore tests/
 
 A strategy reads POSTGRES_DSN and two session fixtures that a conftest.py of yours can override:
 `alembic_config` (an `alembic.config.Config`) and `target_metadata` (a `sqlalchemy.MetaData`).
@@ -13,7 +14,7 @@ This folder stands alone: copied into another package it works there under that 
 
 import pytest
 
-STRATEGIES = ("function_level", "session_level", "deletion", "rollback", "template")
+STRATEGIES = ("function_level", "session_level", "deletion", "rollback", "template", "restore")
 
 # What every strategy comes with, each strategy's `pytest_plugins`.
 SHARED_FIXTURES = tuple(
@@ -24,6 +25,7 @@ SHARED_FIXTURES = tuple(
         "database.keeping",
         "migrations",
         "session_manager",
+        "tables",
     )
 )
 

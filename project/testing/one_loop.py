@@ -5,10 +5,13 @@ each test a loop of its own unless told otherwise. A strategy that keeps connect
 test brings this plugin: it has every async test and every async fixture run on the session's loop,
 whatever loop they ask for. So the tests and the fixtures around them stay as they are.
 
-The price: a task that a test has started and not awaited lives on, into the next test.
+A loop of a test's own would cancel, at its end, what the test has started and not awaited. Here
+`no_task_left` does, around each test.
 """
 
-from collections.abc import Generator
+import asyncio
+from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -32,3 +35,14 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> Generator[Non
         if hasattr(function, "__dict__"):
             patch.setattr(function, "_loop_scope", "session", raising=False)
         return (yield)
+
+
+@asynccontextmanager
+async def no_task_left() -> AsyncIterator[None]:
+    """Cancel the tasks that were started meanwhile, and wait for their end."""
+    before = asyncio.all_tasks()
+    yield
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
