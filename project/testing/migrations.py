@@ -55,9 +55,9 @@ def upgrade_schema(alembic_config: Config, dsn_pair: DsnPair) -> Callable[[str],
                 raise
             if refused := "; ".join(f"{name}: {why}" for name, why in became.items() if why):
                 raise pytest.fail.Exception(
-                    f"The migrations failed: {first_line(error)}. {database_of(dsn_pair.original)!r}"
-                    f" has extensions that can't be created in {dsn_pair.name!r} ({refused}). Have"
-                    " an administrator create them in template1.",
+                    f"The migrations failed: {first_line(error)}. The"
+                    f" extensions of {database_of(dsn_pair.original)!r} can't be created in"
+                    f" {dsn_pair.name!r}: {refused}. Have an administrator do it in template1.",
                     pytrace=False,
                 ) from error
             command.upgrade(point_at(alembic_config, dsn), "head")
