@@ -1,30 +1,17 @@
-"""This project's isolation strategies beside published ones: what benchmarks/ has found."""
+"""What the comparison with published plugins has found, as tables.
 
-from dataclasses import dataclass, field
+A comparison as `project.timing` has it: in its `attrs`, `environment` has each peer's version, and
+`isolates` for each strategy the isolation suite's answer by question.
+"""
 
-from project.timing.report import from_to
-from project.timing.results import Comparison, Spread
-from project.timing.tables import Table, milliseconds
+from pathlib import Path
 
+import pandas as pd
+
+from project.timing.figures import sessions, spread, titled, written
+
+KEPT = Path(__file__).parent / "kept.json"
 PEERS = "benchmarks."  # what a peer's name begins with
-
-
-@dataclass
-class PeerComparison(Comparison):
-    """A comparison that also knows what each strategy isolates.
-
-    Attributes:
-        isolates: for each strategy, the isolation suite's answer by question.
-    """
-
-    isolates: dict[str, dict[str, bool]] = field(default_factory=dict)
-
-    def label(self, strategy: str) -> str:
-        """Return a strategy's name for a reader; a peer's with its version."""
-        if not strategy.startswith(PEERS):
-            return strategy.replace("_", " ")
-        package = package_of(strategy)
-        return f"{package} {self.environment[package]}"
 
 
 def package_of(peer: str) -> str:
@@ -32,37 +19,34 @@ def package_of(peer: str) -> str:
     return peer.removeprefix(PEERS).replace("_", "-")
 
 
-def costs(comparison: PeerComparison) -> Table:
-    """Tabulate how many tests pass under each strategy, and what its fixtures cost.
+def label(found: pd.DataFrame, strategy: str) -> str:
+    """Return a strategy's name for a reader; a peer's with its version."""
+    if not strategy.startswith(PEERS):
+        return strategy.replace("_", " ")
+    package = package_of(strategy)
+    return f"{package} {found.attrs['environment'][package]}"
 
-    The costs are medians over the rounds. They are shown also where tests fail: they are those of
-    the fixtures, which run for every test.
+
+def costs(found: pd.DataFrame) -> pd.DataFrame:
+    """Tabulate how many tests pass under each strategy, and what they cost.
+
+    The costs are shown also where tests fail: they are those of the fixtures, which run for every
+    test. A whole test that fails is shorter than it would be.
     """
-    workload = comparison.workloads[0]
-    rows = []
-    for strategy in comparison.strategies:
-        sessions = comparison.of(strategy, workload)
-        passed = min(session.outcomes.get("passed", 0) for session in sessions)
-        each = Spread.of(session.each() for session in sessions)
-        once = Spread.of(session.once() for session in sessions)
-        rows.append(
-            [
-                comparison.label(strategy),
-                f"{passed} of {workload.tests}",
-                milliseconds(each.median),
-                from_to(each),
-                milliseconds(once.median),
-            ]
-        )
-    headers = ["", "tests pass", "per test", f"in {comparison.rounds} rounds", "once per session"]
-    return Table(headers, rows)
+    figures = sessions(found, failed=True)
+    groups = found.groupby("strategy", sort=False)
+    passed = groups.passed.min().astype(str) + " of " + groups.tests.max().astype(str)
+    table = pd.DataFrame({"tests pass": passed})
+    for measure, name in (
+        ("own", "own cost per test"),
+        ("whole", "whole test"),
+        ("once", "own cost per session"),
+    ):
+        table[name] = written(spread(figures[measure].droplevel(["tests", "revisions", "tables"])))
+    return titled(table.rename(index=lambda strategy: label(found, strategy)), found)
 
 
-def isolation(comparison: PeerComparison) -> Table:
+def isolation(found: pd.DataFrame) -> pd.DataFrame:
     """Tabulate what each strategy isolates, as its runs of the isolation suite have answered."""
-    questions = next(iter(comparison.isolates.values()))
-    rows = [
-        [comparison.label(strategy), *("yes" if answers[q] else "no" for q in questions)]
-        for strategy, answers in comparison.isolates.items()
-    ]
-    return Table(["", *questions], rows)
+    answers = pd.DataFrame(found.attrs["isolates"]).T
+    return answers.replace({True: "yes", False: "no"}).rename(index=lambda s: label(found, s))

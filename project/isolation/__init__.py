@@ -5,9 +5,6 @@ python -m project.isolation deletion your_own.plugin
 """
 
 import inspect
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -15,10 +12,10 @@ from xml.etree import ElementTree
 
 from project import postgres
 from project.isolation import suite
+from project.runs import module_of, run_pytest
 from project.testing import STRATEGIES
 from project.testing.database.lifecycle import run_async
 from project.testing.template import drop_templates
-from project.timing.tables import Table
 
 SUITE = Path(__file__).parent / "suite.py"
 WENT_WRONG = ("failure", "error")
@@ -54,29 +51,11 @@ def answers(
     """
     wanted = {name: text for name, text in questions().items() if not classes or name in classes}
     dsn = dsn or postgres.dsn()
-    module = strategy if "." in strategy else f"project.testing.{strategy}"
-    left_out = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_WORKER")
-    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    asked_for = [f"{SUITE.name}::{name}" for name in wanted]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
-        options = ["-q", "-p", "no:cacheprovider", "-p", "project.defaults", "-p", module]
-        options.append(f"--junitxml={report}")
-        if "PYTEST_DISABLE_PLUGIN_AUTOLOAD" in environment:
-            options += ["-p", "asyncio"]
-        result = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                *options,
-                *(f"{SUITE.name}::{name}" for name in wanted),
-            ],
-            cwd=SUITE.parent,
-            env=environment | {"POSTGRES_DSN": dsn},
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-        )
+        options = [f"--junitxml={report}", *asked_for]
+        _, said = run_pytest(SUITE.parent, module_of(strategy), dsn, *options, seconds=seconds)
         run_async(drop_templates(dsn))
         tests = list(ElementTree.parse(report).iter("testcase")) if report.exists() else []
     answered = dict.fromkeys(wanted.values(), True)
@@ -87,15 +66,14 @@ def answers(
         if any(child.tag in WENT_WRONG for child in test):
             answered[question] = False
     if asked != set(answered):
-        raise RuntimeError(f"the suite didn't run under {strategy}:\n{result.stdout[-2000:]}")
+        raise RuntimeError(f"the suite didn't run under {strategy}:\n{said[-2000:]}")
     return answered
 
 
-def table(strategies: Sequence[str] = STRATEGIES, dsn: str | None = None) -> Table:
-    """Run the suite under each strategy; return a table of the answers."""
+def table(strategies: Sequence[str] = STRATEGIES, dsn: str | None = None) -> dict[str, list[str]]:
+    """Run the suite under each strategy; return its answers, yes or no, by question."""
     columns = [answers(strategy, dsn) for strategy in strategies]
-    rows = [
-        (question, *("yes" if column[question] else "no" for column in columns))
+    return {
+        question: ["yes" if column[question] else "no" for column in columns]
         for question in questions().values()
-    ]
-    return Table(["", *(strategy.replace("_", " ") for strategy in strategies)], rows)
+    }

@@ -2,7 +2,13 @@
 
 import sys
 
-from project.isolation import table
+from project.isolation import questions, table
 from project.testing import STRATEGIES
 
-print(table(sys.argv[1:] or STRATEGIES))
+strategies = sys.argv[1:] or STRATEGIES
+width = max(map(len, questions().values()))
+names = [strategy.replace("_", " ") for strategy in strategies]
+print(" " * width, *names, sep="  ")
+for question, row in table(strategies).items():
+    cells = [f"{answer:{len(name)}}" for answer, name in zip(row, names, strict=True)]
+    print(f"{question:{width}}", *cells, sep="  ")
