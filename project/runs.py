@@ -47,7 +47,8 @@ def run_pytest(
         subprocess.TimeoutExpired: it took too long.
     """
     environment = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
-    options = ["-q", "-p", "no:cacheprovider", "-p", "project.defaults", "-p", module]
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]  # slow to load
+    options += ["-p", "project.defaults", "-p", module]
     if "PYTEST_DISABLE_PLUGIN_AUTOLOAD" in environment:
         options += ["-p", "asyncio"]
     process = subprocess.Popen(

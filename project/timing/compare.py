@@ -61,8 +61,8 @@ def compare(
 ) -> pd.DataFrame:
     """Run every strategy on every workload, round by round, so that all meet the same weather.
 
-    One test runs before the first round, untimed, to warm the server up. In each round another
-    strategy begins. An interrupt ends it with the rounds that are complete, if there are.
+    Before the first of several rounds one test runs untimed, to warm the server up. In each round
+    another strategy begins. An interrupt ends it with the rounds that are complete, if there are.
 
     Args:
         strategies: names of modules in `project.testing`; with a dot in it, of any module.
@@ -91,9 +91,9 @@ def compare(
             workload.write(folder, only)
         turns = list(modules) * 2
         step.reset(len(folders) * rounds * len(modules))
-        step.set_description("warming up")
-        first = Path(parent, "0")
-        run_pytest(first, modules[turns[0]], dsn, f"{FILE}::{only[0]}[0]")
+        if rounds > 1:
+            step.set_description("warming up")
+            run_pytest(Path(parent, "0"), modules[turns[0]], dsn, f"{FILE}::{only[0]}[0]")
         try:
             for number in range(rounds):
                 begin = number % len(modules)

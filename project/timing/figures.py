@@ -327,11 +327,12 @@ def written(rows: pd.DataFrame) -> pd.Series:
     return pd.Series(cells, rows.index).where(rows["median"].notna(), "")
 
 
-def about(low: float, high: float) -> str:
+def about(low: float, high: float, unit: str = "s") -> str:
     """Write a range that is extrapolated: two figures at each end are more than enough."""
-    unit, factor = ("min", 60) if high >= 120 else ("s", 1)
-    ends = dict.fromkeys(two_figures(seconds / factor) for seconds in (low, high))
-    return f"{' to '.join(ends)} {unit}" if len(ends) > 1 else f"about {next(iter(ends))} {unit}"
+    if unit == "s" and high >= 120:
+        low, high, unit = low / 60, high / 60, "min"
+    ends = dict.fromkeys((two_figures(low), two_figures(high)))
+    return f"{' to '.join(ends) if len(ends) > 1 else f'about {two_figures(low)}'} {unit}"
 
 
 def two_figures(number: float) -> str:

@@ -56,14 +56,15 @@ class Workload:
         return ", ".join(f"{n:,} {name[:-1] if n == 1 else name}" for name, n in sizes)
 
     def write(self, folder: Path, only: Sequence[str] = TESTS) -> None:
-        """Write migrations, tests, conftest.py and settings into a folder that is not there yet.
+        """Write migrations, tests, conftest.py and settings into an empty folder.
 
         Args:
             folder: where to.
             only: which of the two tests will be run there.
         """
         revisions, metadata = self._make()
-        shutil.copytree(SUITE, folder, ignore=shutil.ignore_patterns("revision.txt", "__pycache__"))
+        left_out = shutil.ignore_patterns("revision.txt", "__pycache__")
+        shutil.copytree(SUITE, folder, ignore=left_out, dirs_exist_ok=True)
         shutil.copy(ROOT / "tests" / FILE, folder)
         sizes = {"tests": self.tests, "repetitions": -(-self.tests // len(only))}
         (folder / "sizes.json").write_text(json.dumps(sizes))
