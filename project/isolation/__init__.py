@@ -4,7 +4,6 @@ python -m project.isolation
 python -m project.isolation deletion your_own.plugin
 """
 
-import importlib
 import inspect
 import multiprocessing
 import os
@@ -18,14 +17,13 @@ from tqdm.auto import tqdm
 
 from project import postgres
 from project.isolation import suite
+from project.runs import LEFT_OUT, module_of
 from project.testing import STRATEGIES
 from project.testing.database.lifecycle import run_async
 from project.testing.template import drop_templates
-from project.timing.tables import Table
 
 SUITE = Path(__file__).parent / "suite.py"
-LEFT_OUT = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_WORKER")
-# What each session imports before its first test. Imported once, in a process that forks the rest.
+# What each session imports before its first test: here once, in the process that forks them.
 IMPORTED = [
     "alembic.command",
     "asyncpg",
@@ -38,11 +36,17 @@ IMPORTED = [
 
 def questions() -> dict[str, str]:
     """Return what the suite asks, by the class that asks it."""
-    return {
-        name: inspect.getdoc(value) or name
-        for name, value in vars(suite).items()
-        if name.startswith("Test")
-    }
+    return {name: inspect.getdoc(asks) or name for name, asks in classes_of_suite().items()}
+
+
+def groups() -> dict[str, str]:
+    """Return which group a question belongs to, by the question."""
+    return {inspect.getdoc(asks) or name: asks.group for name, asks in classes_of_suite().items()}
+
+
+def classes_of_suite() -> dict[str, type]:
+    """Return the classes that ask."""
+    return {name: value for name, value in vars(suite).items() if name.startswith("Test")}
 
 
 def answers(
@@ -69,22 +73,19 @@ def answers(
         ModuleNotFoundError: there is no such strategy.
         RuntimeError: a session neither passed nor failed, but ended before.
     """
-    module = strategy if "." in strategy else f"project.testing.{strategy}"
-    importlib.import_module(module)
-    dsn = dsn or postgres.dsn()
+    module, dsn = module_of(strategy), dsn or postgres.dsn()
+    asked = {name: it for name, it in questions().items() if not classes or name in classes}
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(IMPORTED)
     answered: dict[str, bool] = {}
     try:
-        for name, question in tqdm(questions().items(), desc=strategy, disable=not progress):
-            if classes and name not in classes:
-                continue
+        for name, question in tqdm(asked.items(), desc=strategy, disable=not progress):
             with tempfile.NamedTemporaryFile() as said:
                 session = processes.Process(target=ask, args=(module, name, dsn, said.name))
                 session.start()
                 session.join(seconds)
                 if session.is_alive():
-                    session.terminate()
+                    session.kill()
                     session.join()
                     answered[question] = False
                     continue
@@ -113,17 +114,17 @@ def ask(module: str, name: str, dsn: str, said: str) -> None:
     with Path(said).open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    options = ["-q", "-p", "no:cacheprovider", "-p", "project.defaults", "-p", module]
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
     if "PYTEST_DISABLE_PLUGIN_AUTOLOAD" in os.environ:
         options += ["-p", "asyncio"]
-    sys.exit(pytest.main([*options, f"{SUITE.name}::{name}"]))
+    options += ["-p", "project.defaults", "-p", module, f"{SUITE.name}::{name}"]
+    sys.exit(pytest.main(options))
 
 
-def table(strategies: Sequence[str] = STRATEGIES, dsn: str | None = None) -> Table:
-    """Ask each strategy every question; return a table of the answers."""
+def table(strategies: Sequence[str] = STRATEGIES, dsn: str | None = None) -> dict[str, list[str]]:
+    """Ask each strategy every question; return the answers, yes or no, by question."""
     columns = [answers(strategy, dsn, progress=True) for strategy in strategies]
-    rows = [
-        (question, *("yes" if column[question] else "no" for column in columns))
+    return {
+        question: ["yes" if column[question] else "no" for column in columns]
         for question in questions().values()
-    ]
-    return Table(["", *(strategy.replace("_", " ") for strategy in strategies)], rows)
+    }
