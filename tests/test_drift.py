@@ -22,7 +22,6 @@ NOT_BUILT: dict[str, str] = {
     "testing/database/errors.py::sqlstate": "a line around the driver's error",
     "testing/database/errors.py::stop": "a line around pytest.exit",
     "testing/database/fixtures.py::original_postgres_dsn": "reads a variable",
-    "testing/database/fixtures.py::os_environ_patch_for_all": "only asks for os_environ_patch",
     "testing/database/fixtures.py::guard_original": "puts keep_out up until pytest ends",
     "testing/database/proof.py::Place": "what a connection answers",
     "testing/database/proof.py::place_of": "asks a connection of SQLAlchemy's",

@@ -1,5 +1,6 @@
 """`project/testing` stands alone: copied into another repository, it works there."""
 
+import ast
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from project.testing.database.lifecycle import run_async
 from project.testing.template import drop_templates
 from tests.runs import PYTEST_INI
 from tests.servers import databases
+from tests.test_drift import definitions
 
 TESTING = Path(__file__).parents[1] / "project" / "testing"
 TAKEN = "project.testing"  # the installed folder
@@ -231,6 +233,63 @@ def test_a_dsn_for_an_engine_and_a_loop_of_its_own(strategy: str, shop: Path, ds
         assert "no DSN leads there" in result.stdout
     else:
         assert result.returncode == 0, result.stdout
+
+
+YOURS = """
+
+@pytest.fixture(autouse=True)
+def shared_engine(): return "yours"
+
+@pytest.fixture
+def shared_manager(): return "yours"
+
+@pytest.fixture
+def admin(): return "yours"
+
+@pytest.fixture
+def engine(): return "yours"
+
+@pytest.fixture
+def manager(): return "yours"
+"""
+PUBLIC = {
+    "alembic_config",
+    "create_test_db",
+    "db",
+    "downgrade_schema",
+    "dsn_pair",
+    "keep_test_db",
+    "migrate_db",
+    "original_postgres_dsn",
+    "os_environ_patch",
+    "reset_sequences",
+    "session_manager_factory",
+    "target_metadata",
+    "template_files",
+    "test_dsn",
+    "upgrade_schema",
+}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_fixtures_of_yours_replace_none_of_the_inner_ones(
+    strategy: str, shop: Path, dsn: str
+) -> None:
+    (shop / "conftest.py").write_text(CONFTEST.format(strategy=strategy) + YOURS)
+    result = pytest_in(shop, POSTGRES_DSN=dsn)
+    assert result.returncode == 0, result.stdout
+
+
+def test_every_inner_fixture_has_the_prefix() -> None:
+    """What isn't made to be used or overridden has a name that no fixture of yours has."""
+    found = {
+        name
+        for file in TESTING.rglob("*.py")
+        for name, node in definitions(file.read_text()).items()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and any("fixture(" in f"{ast.unparse(it)}(" for it in node.decorator_list)
+    }
+    assert {name for name in found if not name.startswith("_clean_db_")} == PUBLIC
 
 
 def test_another_plugins_db_ends_the_run(shop: Path, dsn: str) -> None:

@@ -38,7 +38,7 @@ def migrate_db(
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def shared_manager(
+async def _clean_db_manager(
     create_test_db: str, migrate_db: None, session_manager_factory: Callable[[str], Manager]
 ) -> AsyncIterator[Manager]:
     """Yield the session manager, and with it the engine, that all tests share."""
@@ -51,16 +51,16 @@ async def shared_manager(
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def db(
-    shared_manager: Manager,
+    _clean_db_manager: Manager,
     dsn_pair: DsnPair,
     target_metadata: MetaData,
     keep_test_db: Callable[[], bool],
 ) -> AsyncIterator[Manager]:
     """Yield the session manager; after the test, delete every row."""
-    yield shared_manager
+    yield _clean_db_manager
     if not keep_test_db():
         with naming_who_is_in_the_way(dsn_pair):
-            await delete_rows(shared_manager, target_metadata, dsn_pair)
+            await delete_rows(_clean_db_manager, target_metadata, dsn_pair)
 
 
 async def delete_rows(manager: Manager, metadata: MetaData, pair: DsnPair) -> None:

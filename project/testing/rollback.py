@@ -26,7 +26,7 @@ pytest_plugins = (*SHARED_FIXTURES, f"{__package__}.one_loop")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def shared_engine(create_test_db: str, migrate_db: None) -> AsyncIterator[AsyncEngine]:
+async def _clean_db_engine(create_test_db: str, migrate_db: None) -> AsyncIterator[AsyncEngine]:
     """Yield the engine that all tests share."""
     engine = create_async_engine(create_test_db)
     yield engine
@@ -35,13 +35,13 @@ async def shared_engine(create_test_db: str, migrate_db: None) -> AsyncIterator[
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def db(
-    shared_engine: AsyncEngine, keep_test_db: Callable[[], bool]
+    _clean_db_engine: AsyncEngine, keep_test_db: Callable[[], bool]
 ) -> AsyncIterator["OneTransaction"]:
     """Yield a session manager on one connection in a transaction; roll back after the test.
 
     A test database that is kept for a look keeps the failed test's rows.
     """
-    async with shared_engine.connect() as connection, connection.begin() as transaction:
+    async with _clean_db_engine.connect() as connection, connection.begin() as transaction:
         yield OneTransaction(connection)
         if keep_test_db():
             await transaction.commit()

@@ -43,7 +43,9 @@ pytest_plugins = (
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def admin(dsn_pair: DsnPair, os_environ_patch: None) -> AsyncIterator[AsyncConnection]:
+async def _clean_db_admin(
+    dsn_pair: DsnPair, os_environ_patch: None
+) -> AsyncIterator[AsyncConnection]:
     """Yield the connection that makes the databases. It holds this session's test database."""
     async with holding(dsn_pair) as connection:
         yield connection
@@ -51,7 +53,7 @@ async def admin(dsn_pair: DsnPair, os_environ_patch: None) -> AsyncIterator[Asyn
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def migrate_db(
-    admin: AsyncConnection,
+    _clean_db_admin: AsyncConnection,
     dsn_pair: DsnPair,
     alembic_config: Config,
     template_files: Iterable[Path],
@@ -66,27 +68,29 @@ async def migrate_db(
         f"{templates_of(dsn_pair.original)}{fingerprint(alembic_config, template_files)}_test"
     )
     migrating = (lock_number(f"{template} migrating"),)
-    await admin.exec_driver_sql("SET lock_timeout = 0")
-    await admin.exec_driver_sql("SELECT pg_advisory_lock($1)", migrating)
-    await hold_template(admin, template)
-    there = await is_ours(admin, template)
-    if there and not await is_complete(admin, template, dsn_pair, alembic_config):
-        await drop_database(admin, template)
-    if not await is_ours(admin, template):
-        await create_database(admin, dsn_pair.name, dsn_pair.run)
+    await _clean_db_admin.exec_driver_sql("SET lock_timeout = 0")
+    await _clean_db_admin.exec_driver_sql("SELECT pg_advisory_lock($1)", migrating)
+    await hold_template(_clean_db_admin, template)
+    there = await is_ours(_clean_db_admin, template)
+    if there and not await is_complete(_clean_db_admin, template, dsn_pair, alembic_config):
+        await drop_database(_clean_db_admin, template)
+    if not await is_ours(_clean_db_admin, template):
+        await create_database(_clean_db_admin, dsn_pair.name, dsn_pair.run)
         try:
             with only_on(dsn_pair):
                 await asyncio.to_thread(upgrade_schema, dsn_pair.test)
             if missing := await what_is_missing(dsn_pair, alembic_config):
                 stop(f"The migrations have run, but {dsn_pair.name!r} isn't migrated: {missing}.")
         except BaseException:
-            await drop_own_database(admin, dsn_pair, force=True)
+            await drop_own_database(_clean_db_admin, dsn_pair, force=True)
             raise
-        migrated = f"ALTER DATABASE {quote(admin, dsn_pair.name)}"
-        await admin.exec_driver_sql(f"{migrated} ALLOW_CONNECTIONS false")
+        migrated = f"ALTER DATABASE {quote(_clean_db_admin, dsn_pair.name)}"
+        await _clean_db_admin.exec_driver_sql(f"{migrated} ALLOW_CONNECTIONS false")
         # It gets the template's name last: a template that is there is complete.
-        await admin.exec_driver_sql(f"{migrated} RENAME TO {quote(admin, template)}")
-    await admin.exec_driver_sql("SELECT pg_advisory_unlock($1)", migrating)
+        await _clean_db_admin.exec_driver_sql(
+            f"{migrated} RENAME TO {quote(_clean_db_admin, template)}"
+        )
+    await _clean_db_admin.exec_driver_sql("SELECT pg_advisory_unlock($1)", migrating)
     await drop_templates(dsn_pair.original)
     return template
 
@@ -163,7 +167,10 @@ async def is_complete(
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def create_test_db(
-    admin: AsyncConnection, migrate_db: str, dsn_pair: DsnPair, keep_test_db: Callable[[], bool]
+    _clean_db_admin: AsyncConnection,
+    migrate_db: str,
+    dsn_pair: DsnPair,
+    keep_test_db: Callable[[], bool],
 ) -> AsyncIterator[str]:
     """Clone the template for the test, and drop the clone after it; yield the clone's DSN.
 
@@ -171,12 +178,12 @@ async def create_test_db(
     dropped database is forgotten instead, so a clone that goes at once costs little; clones that
     wait to be dropped together would be written.
     """
-    if not await hold_on(admin, dsn_pair.name):
-        await hold_template(admin, migrate_db)
-    await clone_database(admin, migrate_db, dsn_pair)
+    if not await hold_on(_clean_db_admin, dsn_pair.name):
+        await hold_template(_clean_db_admin, migrate_db)
+    await clone_database(_clean_db_admin, migrate_db, dsn_pair)
     yield dsn_pair.test
     if not keep_test_db():
-        await drop_own_database(admin, dsn_pair, force=True)
+        await drop_own_database(_clean_db_admin, dsn_pair, force=True)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

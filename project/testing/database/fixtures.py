@@ -91,7 +91,7 @@ def os_environ_patch(dsn_pair: DsnPair) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def os_environ_patch_for_all(request: pytest.FixtureRequest) -> Iterator[None]:
+def _clean_db_environ(request: pytest.FixtureRequest) -> Iterator[None]:
     """Patch the environment before the first test, whether or not that one uses a database.
 
     Where no test asks for a database, none is connected to and no server is looked for.
