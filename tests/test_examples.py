@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -119,3 +120,30 @@ def test_each_of_two_originals_is_out_of_bounds(
     assert "4 passed" in result.stdout
     assert "2 failed" in result.stdout
     assert "connected to" not in result.stdout
+
+
+README = (EXAMPLES.parent / "README.md").read_text()
+SNIPPETS = re.findall(
+    r"^ *```python\n(.*?)^ *```$",
+    README[README.index("## Use the fixtures") : README.index("## Use your own server")],
+    re.MULTILINE | re.DOTALL,
+)
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS)
+def test_what_readme_shows_is_in_an_example(snippet: str) -> None:
+    def plain(code: str) -> list[str]:
+        return dedent(code).strip().splitlines()
+
+    wanted = plain(snippet)
+    assert any(
+        plain("\n".join(lines[start : start + len(wanted)])) == wanted
+        for file in EXAMPLES.rglob("*.py")
+        for lines in [file.read_text().splitlines()]
+        for start in range(len(lines))
+    )
+
+
+@pytest.mark.parametrize("example", NAMES)
+def test_readme_names_every_example(example: str) -> None:
+    assert f"](examples/{example})" in README
