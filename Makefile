@@ -159,6 +159,6 @@ clean:
 	@for folder in .pytest_cache .mypy_cache .ruff_cache; do \
 		if [ ! -L $$folder ] && [ -e $$folder/CACHEDIR.TAG ]; then rm -rf $$folder; fi; \
 	done
-	@find project tests notebooks migrations benchmarks -type d \
+	@find project tests notebooks migrations examples benchmarks -type d \
 		\( -exec test -e {}/pyvenv.cfg \; -o -exec test -e {}/.git \; \) -prune \
 		-o -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -70,7 +70,8 @@ def check_pictures(path: Path) -> Iterator[str]:
 def main() -> int:
     """Check every text; return the number of texts in which something is wrong."""
     wrong = 0
-    for path in [ROOT / "README.md", *sorted((ROOT / "notebooks").glob("*.ipynb"))]:
+    texts = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "examples").rglob("*.md")]
+    for path in [*sorted(texts), *sorted((ROOT / "notebooks").glob("*.ipynb"))]:
         found = list(check_text(path, text_of(path)))
         if path.suffix == ".ipynb":
             found += check_pictures(path)

@@ -15,7 +15,8 @@ import psutil
 from sqlalchemy import URL, make_url
 
 from project.postgres.connection import DRIVER
-from project.postgres.embedded import EmbeddedServer, give_to_server_user, server_user
+from project.postgres.embedded import EmbeddedServer
+from project.postgres.users import give_to_server_user, server_user
 from project.testing.database.lifecycle import admin_connection
 
 PASSWORD = "s3cret%@/ pass"
@@ -35,7 +36,7 @@ def query(dsn: str | URL, *statements: str) -> list[tuple[Any, ...]]:
     return asyncio.run(run())
 
 
-def databases(dsn: str) -> set[str]:
+def databases(dsn: str | URL) -> set[str]:
     return {row[0] for row in query(dsn, "SELECT datname FROM pg_database")}
 
 

@@ -53,7 +53,7 @@ async def test_each_column_is_shown_as_the_model_and_the_database_have_it(
 
 @pytest.mark.asyncio
 async def test_a_table_that_differs_from_its_model_shows(db: DBSessionManager) -> None:
-    columns = [Column("id", Integer), Column("name", String(5)), Column("note", Integer)]
+    columns = Column("id", Integer), Column("name", String(5)), Column("note", Integer)
     found = [row[2:] for row in await compare(db, Table("draft", MetaData(), *columns))]
     assert found == [
         ("INTEGER", "True", "None"),

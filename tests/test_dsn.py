@@ -24,7 +24,7 @@ def with_url(**parts: object) -> Callable[[str], str]:
     return lambda dsn: make_url(dsn).set(**parts).render_as_string(hide_password=False)  # type: ignore[arg-type]
 
 
-BAD = {
+BAD: dict[str, tuple[Callable[[str], str], str]] = {
     "no URL": (lambda _: SECRET, "is not a database URL"),
     "no port": (lambda _: f"postgresql+asyncpg://u:{SECRET}@h:port/db", "is not a database URL"),
     "another driver": (with_url(drivername="postgresql+psycopg", password=SECRET), "asyncpg"),

@@ -168,7 +168,7 @@ def test_a_recycled_process_id_is_not_taken_for_the_server(folder: Path) -> None
     with python("input()") as other:
         if is_root():  # PostgreSQL minds only an id of its own user's
             other.kill()
-            other = subprocess.Popen(["sleep", "30"], user="nobody")
+            other = subprocess.Popen(["sleep", "30"], user="nobody", text=True)
         pid_file = server.data / "postmaster.pid"
         lines = pid_file.read_text().splitlines()
         pid_file.write_text("\n".join([str(other.pid), *lines[1:]]) + "\n")
@@ -549,11 +549,12 @@ def test_a_server_that_refuses_everybody_is_restarted_once(
     server.start()
     launched: list[bool] = []
     launch = EmbeddedServer._launch_unless_held
-    monkeypatch.setattr(
-        EmbeddedServer,
-        "_launch_unless_held",
-        lambda self, tcp: (launched.append(tcp), launch(self, tcp)),
-    )
+
+    def record(self: EmbeddedServer, tcp: bool) -> None:
+        launched.append(tcp)
+        launch(self, tcp)
+
+    monkeypatch.setattr(EmbeddedServer, "_launch_unless_held", record)
     hba = server.data / "pg_hba.conf"
     good = hba.read_text()
     hba.write_text("local all all reject\n")

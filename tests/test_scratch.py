@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from project.testing import scratch
-from project.testing.database.lifecycle import run_async
+from project.testing.database.lifecycle import admin_connection, create_database, run_async
 from project.testing.database.names import database_of, make_test_dsn
 from project.testing.template import templates_of
 from tests.notebooks import ROOT, all_notebooks
@@ -131,7 +131,7 @@ def test_one_that_somebody_looks_into_stays(mine: str) -> None:
     killed.communicate(timeout=60)
 
     async def beside_a_window() -> str:
-        async with scratch.admin_connection(make_test_dsn(mine, "killed_1", scratch.LONGEST)):
+        async with admin_connection(make_test_dsn(mine, "killed_1", scratch.LONGEST)):
             dsn = await scratch.create_scratch_database("killed")
             await scratch.drop_scratch_database(dsn)
             return dsn
@@ -146,8 +146,8 @@ def test_one_that_somebody_looks_into_stays(mine: str) -> None:
 def test_its_templates_go_with_it(mine: str) -> None:
     async def with_a_template() -> tuple[str, set[str]]:
         dsn = await scratch.create_scratch_database("part")
-        async with scratch.admin_connection(dsn) as connection:
-            await scratch.create_database(connection, f"{templates_of(dsn)}0123456789ab_test")
+        async with admin_connection(dsn) as connection:
+            await create_database(connection, f"{templates_of(dsn)}0123456789ab_test")
         before = await asyncio.to_thread(databases, mine)
         await scratch.drop_scratch_database(dsn)
         return dsn, before - await asyncio.to_thread(databases, mine)

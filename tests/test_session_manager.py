@@ -1,7 +1,7 @@
 """The session manager's contract."""
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import QueuePool, func, select
 
 from project.db.models import Product
 from project.db.session_manager import DBSessionManager
@@ -29,8 +29,11 @@ async def test_without_commit_nothing_stays(db: DBSessionManager) -> None:
 async def test_close_ends_the_connections(db: DBSessionManager) -> None:
     async with db.asessionmaker() as session:
         await session.execute(select(1))
-    assert db._engine.pool.checkedin() == 1
+    pool = db._engine.pool
+    assert isinstance(pool, QueuePool)
+    assert pool.checkedin() == 1
     await db.close()
+    assert isinstance(db._engine.pool, QueuePool)  # a new one
     assert db._engine.pool.checkedin() == 0
 
 

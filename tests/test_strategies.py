@@ -377,8 +377,8 @@ def test_migrations_that_can_not_be_undone(strategy: str, dsn: str, tmp_path: Pa
 def test_changed_migrations_make_a_new_template_and_drop_the_old(dsn: str, tmp_path: Path) -> None:
     """A revision that changes, a file without an ending, and one that your fixture names."""
     revision = own_migrations(tmp_path)
-    with (tmp_path / "conftest.py").open("a") as file:
-        file.write(
+    with (tmp_path / "conftest.py").open("a") as conftest:
+        conftest.write(
             "\n\n@pytest.fixture(scope='session')\ndef template_files():\n"
             "    from pathlib import Path\n    return [Path('functions.sql')]\n"
         )

@@ -323,15 +323,6 @@ def test_a_bad_dsn_ends_the_run_in_one_line(dsn: str | None, said: str, shop: Pa
     assert "s3cret" not in result.stdout + result.stderr
 
 
-def test_the_folder_imports_nothing_of_the_rest() -> None:
-    """All that it imports of this project, it imports by a relative path within itself."""
-    for file in TESTING.rglob("*.py"):
-        source = file.read_text()
-        assert not re.findall(r"^\s*(?:from|import) project\b", source, re.MULTILINE), file
-        deepest = len(file.relative_to(TESTING).parts)
-        assert not re.findall(rf"^from \.{{{deepest + 1},}}", source, re.MULTILINE), file
-
-
 def test_the_wheel_brings_five_packages_and_what_they_need(
     shop: Path, dsn: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tqdm.auto import tqdm
@@ -44,7 +45,7 @@ def groups() -> dict[str, str]:
     return {inspect.getdoc(asks) or name: asks.group for name, asks in classes_of_suite().items()}
 
 
-def classes_of_suite() -> dict[str, type]:
+def classes_of_suite() -> dict[str, Any]:
     """Return the classes that ask."""
     return {name: value for name, value in vars(suite).items() if name.startswith("Test")}
 

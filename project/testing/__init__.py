@@ -12,6 +12,8 @@ A strategy reads POSTGRES_DSN and two session fixtures that a conftest.py of you
 This folder stands alone: copied into another package it works there under that package's name.
 """
 
+from importlib import import_module
+
 import pytest
 
 STRATEGIES = ("function_level", "session_level", "deletion", "rollback", "template", "restore")
@@ -31,3 +33,27 @@ SHARED_FIXTURES = tuple(
 
 # These modules import each other before pytest sees them as plugins.
 pytest.register_assert_rewrite(*SHARED_FIXTURES)
+
+
+def fixtures(strategy: str) -> dict[str, object]:
+    """Return a strategy's fixtures by their names, for a package that has a database of its own.
+
+    A fixture of the session is made once, whichever conftest.py overrides what it takes. Where the
+    packages of one repository have a database each, each one's conftest.py registers the fixtures
+    anew, and its overrides stand below: `globals().update(fixtures("session_level"))`.
+
+    Args:
+        strategy: the one that the run has loaded, as each of its packages must.
+
+    Raises:
+        ModuleNotFoundError: there is no such strategy.
+    """
+    plugin = import_module(f"{__name__}.{strategy}")
+    modules = [*map(import_module, plugin.pytest_plugins), plugin]
+    fixture = type(modules[0].dsn_pair)  # the class has no public name
+    return {
+        name: value
+        for module in modules
+        for name, value in vars(module).items()
+        if isinstance(value, fixture)
+    }

@@ -64,10 +64,12 @@ def guard_original(pair: DsnPair, config: pytest.Config) -> None:
     """Keep everybody out of the original, and of what POSTGRES_DSN names, until pytest ends."""
     others = []
     with suppress(ArgumentError, ValueError):  # a fixture of yours may make one of another form
-        given = make_url(os.environ.get("POSTGRES_DSN", "")).set(drivername=DRIVER)
-        others.append(given.render_as_string(hide_password=False))
+        if REFUSED not in config.stash:  # else it is the test database of another pair
+            given = make_url(os.environ.get("POSTGRES_DSN", "")).set(drivername=DRIVER)
+            others.append(given.render_as_string(hide_password=False))
     guard = ExitStack()
-    config.stash[REFUSED] = guard.enter_context(keep_out(pair, *others))
+    refused = guard.enter_context(keep_out(pair, *others))
+    config.stash.setdefault(REFUSED, []).append(refused)
     config.add_cleanup(guard.close)
 
 

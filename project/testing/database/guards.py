@@ -13,7 +13,8 @@ from .proof import only_on
 
 PACKAGE = __name__.removesuffix("database.guards")  # with the dot at its end
 
-REFUSED = pytest.StashKey[list[str]]()  # what `keep_out` has refused and no test has failed for
+# What each `keep_out` has refused and no test has failed for.
+REFUSED = pytest.StashKey[list[list[str]]]()
 ENDED = pytest.StashKey[str]()
 SAID = pytest.StashKey[set[str]]()
 
@@ -127,11 +128,11 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail a test that has tried to reach the original, though it has caught the refusal."""
     report = yield
-    refused = item.config.stash.get(REFUSED, [])
-    if refused and report.outcome != "failed":
-        report.outcome = "failed"
-        report.longrepr = refused[0]
-    refused.clear()
+    for refused in item.config.stash.get(REFUSED, []):
+        if refused and report.outcome != "failed":
+            report.outcome = "failed"
+            report.longrepr = refused[0]
+        refused.clear()
     return report
 
 

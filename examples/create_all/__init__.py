@@ -1,0 +1,1 @@
+"""Notes, in tables that the models make."""

@@ -1,0 +1,1 @@
+"""Tags, in a package that carries its migrations with it."""

@@ -1,0 +1,17 @@
+"""The tables are those of the package's migrations. Runs under every strategy."""
+
+import pytest
+from sqlalchemy import select
+
+from packaged_migrations.models import Tag
+from project.testing.session_manager import Manager
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("name", ["one", "two"])
+async def test_it_is_stored(db: Manager, name: str) -> None:
+    async with db.asessionmaker() as session:
+        session.add(Tag(name=name))
+        await session.commit()
+    async with db.asessionmaker() as session:
+        assert list(await session.scalars(select(Tag.name))) == [name]

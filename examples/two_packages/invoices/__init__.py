@@ -1,0 +1,1 @@
+"""Invoices, in a database of their own."""

@@ -1,0 +1,1 @@
+"""Orders, in a database of their own."""

@@ -1,0 +1,15 @@
+"""Create customer_order."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.create_table("customer_order", sa.Column("name", sa.String, primary_key=True))
+
+
+def downgrade() -> None:
+    op.drop_table("customer_order")

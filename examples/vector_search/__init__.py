@@ -1,0 +1,1 @@
+"""Documents, found by what is near."""
