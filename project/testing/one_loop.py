@@ -12,6 +12,7 @@ A loop of a test's own would cancel, at its end, what the test has started and n
 import asyncio
 from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -37,12 +38,30 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> Generator[Non
         return (yield)
 
 
+# By loop: the tasks that there were before a test, and those that it has left.
+BEFORE: WeakKeyDictionary[asyncio.AbstractEventLoop, set[asyncio.Task[object]]]
+LEFT: WeakKeyDictionary[asyncio.AbstractEventLoop, set[asyncio.Task[object]]]
+BEFORE, LEFT = WeakKeyDictionary(), WeakKeyDictionary()
+
+
 @asynccontextmanager
 async def no_task_left() -> AsyncIterator[None]:
-    """Cancel the tasks that were started meanwhile, and wait for their end."""
-    before = asyncio.all_tasks()
+    """Cancel the tasks that a test has left at its end, and wait for their end.
+
+    For the body of a fixture. Tasks that the tear-down itself brings are let alone.
+    """
+    loop = asyncio.get_running_loop()
+    BEFORE[loop] = asyncio.all_tasks()
     yield
-    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    left = LEFT.pop(loop, set())
     for task in left:
         task.cancel()
     await asyncio.gather(*left, return_exceptions=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    """Note which tasks a test has left, before its fixtures are torn down."""
+    for loop, before in BEFORE.items():
+        LEFT[loop] = asyncio.all_tasks(loop) - before
+    BEFORE.clear()
