@@ -1,74 +1,153 @@
 """What each strategy isolates: the answers of the isolation suite, pinned."""
 
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from project.isolation import answers, questions
 from project.testing import STRATEGIES
-from tests.servers import databases
+from tests.servers import databases, query
 
+LEFT_OPEN = {"TestLeftOpen", "TestLeftOpenUpdate"}
+INSERTED = {"TestInserted", "TestInsertedAndMore", "TestInsertedAndChanged"}
+INSERTED |= {"TestInsertedAndDeleted"}
+SEQUENCES = {"TestIdentity", "TestSequence"}
+OBJECTS = {"TestColumn", "TestColumnDropped", "TestTable", "TestTableDropped", "TestIndexDropped"}
+OBJECTS |= {"TestView", "TestEnum", "TestTrigger"}
 # The questions that a strategy answers with no. All others it answers with yes.
 NO = {
-    "function_level": {"TestTable", "TestLeftOpen"},
-    "session_level": {
-        "TestSequence",
-        "TestInserted",
-        "TestColumn",
-        "TestTable",
-        "TestEnum",
-        "TestLeftOpen",
-    },
-    "deletion": {
-        "TestSequence",
-        "TestInserted",
-        "TestColumn",
-        "TestTable",
-        "TestEnum",
-        "TestSetting",
-    },
-    "rollback": {
+    "function_level": LEFT_OPEN | {"TestTable", "TestView", "TestDatabaseSettingOfATest"},
+    "session_level": LEFT_OPEN
+    | INSERTED
+    | SEQUENCES
+    | OBJECTS
+    | {"TestWithoutModel", "TestMaterializedView", "TestDatabaseSettingOfATest"},
+    "deletion": LEFT_OPEN
+    | INSERTED
+    | SEQUENCES
+    | OBJECTS
+    | {"TestWithoutModel", "TestWithoutModelReferring", "TestDatabaseSettingOfATest"},
+    "rollback": SEQUENCES
+    | {
+        "TestOtherRows",
+        "TestPrepared",
+        "TestAdvisoryLock",
         "TestTwoSessions",
+        "TestInterleaved",
+        "TestGather",
         "TestSecondConnection",
         "TestTime",
         "TestDeferred",
-        "TestSequence",
-        "TestOtherRows",
+        "TestSerializable",
+        "TestAutocommit",
+        "TestNotify",
     },
     "template": set(),
+    "restore": set(),
 }
+# A control: it shares one connection in AUTOCOMMIT among all tests, and cleans nothing.
 CLEANS_NOTHING = """
+import asyncio
+import pytest
 import pytest_asyncio
-from project.db.session_manager import DBSessionManager
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.pool import StaticPool
+from project.testing import SHARED_FIXTURES
+from project.testing.session_level import create_test_db, migrate_db
+
+pytest_plugins = (*SHARED_FIXTURES, "project.testing.one_loop")
+
+class Careless:
+    def __init__(self, dsn):
+        self.engine = create_async_engine(
+            dsn, poolclass=StaticPool, isolation_level="AUTOCOMMIT",
+            connect_args={"server_settings": {"work_mem": "4MB"}},
+        )
+        self.asessionmaker = async_sessionmaker(self.engine)
+    async def close(self):
+        raise RuntimeError
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def careless(create_test_db, migrate_db):
+    manager = Careless(create_test_db)
+    yield manager
+    await manager.engine.dispose()
+
+@pytest.fixture
+def db(careless):
+    return careless
+"""
+# Another one: one transaction for all sessions of a test, without savepoints.
+ONE_TRANSACTION = """
+import pytest_asyncio
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from project.testing import SHARED_FIXTURES
 from project.testing.session_level import create_test_db, migrate_db
 
 pytest_plugins = SHARED_FIXTURES
 
+class Naive:
+    def __init__(self, connection):
+        self.asessionmaker = async_sessionmaker(connection)
+
 @pytest_asyncio.fixture(loop_scope="function")
 async def db(create_test_db, migrate_db):
-    manager = DBSessionManager(create_test_db)
-    yield manager
-    await manager.close()
+    engine = create_async_engine(create_test_db)
+    async with engine.connect() as connection, connection.begin() as transaction:
+        yield Naive(connection)
+        await transaction.rollback()
+    await engine.dispose()
 """
 
 
 def answered_no(answered: dict[str, bool]) -> set[str]:
-    return {name for name, question in questions().items() if not answered[question]}
+    asked = questions()
+    return {name for name in asked if not answered.get(asked[name], True)}
+
+
+@pytest.fixture
+def plain_dsn(original_dsn: str) -> Iterator[str]:
+    """A database of a role that may create databases, and nothing else."""
+    url = make_url(original_dsn)
+    query(original_dsn, "DROP ROLE IF EXISTS plain", "CREATE ROLE plain LOGIN CREATEDB")
+    query(original_dsn, f'ALTER DATABASE "{url.database}" OWNER TO plain')
+    yield url.set(username="plain").render_as_string(hide_password=False)
+    query(original_dsn, f'ALTER DATABASE "{url.database}" OWNER TO CURRENT_USER', "DROP ROLE plain")
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_what_a_strategy_isolates(strategy: str, original_dsn: str) -> None:
-    before = databases(original_dsn)
-    assert answered_no(answers(strategy, original_dsn)) == NO[strategy]
-    assert databases(original_dsn) == before
+def test_what_a_strategy_isolates(strategy: str, plain_dsn: str) -> None:
+    before = databases(plain_dsn)
+    assert answered_no(answers(strategy, plain_dsn)) == NO[strategy]
+    assert databases(plain_dsn) == before
 
 
-def test_the_suite_sees_what_is_left(
+def test_every_question_can_be_answered_with_no(
     original_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "cleans_nothing").mkdir()
-    (tmp_path / "cleans_nothing" / "plugin.py").write_text(CLEANS_NOTHING)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    found = answered_no(answers("cleans_nothing.plugin", original_dsn))
-    assert found >= {"TestRows", "TestException", "TestFixture", "TestClosed", "TestOtherRows"}
+    (tmp_path / "careless").mkdir()
+    (tmp_path / "careless" / "cleans_nothing.py").write_text(CLEANS_NOTHING)
+    (tmp_path / "careless" / "one_transaction.py").write_text(ONE_TRANSACTION)
+    monkeypatch.syspath_prepend(tmp_path)
+    asked = set(questions()) - set().union(*NO.values())
+    found = answered_no(answers("careless.cleans_nothing", original_dsn, classes=asked))
+    found |= answered_no(answers("careless.one_transaction", original_dsn, classes=["TestError"]))
+    assert found == asked
+
+
+def test_a_strategy_that_there_is_not(original_dsn: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "project.isolation", "nonesuch"],
+        env=os.environ | {"POSTGRES_DSN": original_dsn},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1
+    assert run.stderr.splitlines() == [run.stderr.strip()]
+    assert "'nonesuch'" in run.stderr

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from tqdm.auto import tqdm
@@ -20,19 +20,14 @@ from project import postgres
 from project.isolation import suite
 from project.runs import LEFT_OUT, module_of
 from project.testing import STRATEGIES
-from project.testing.database.lifecycle import run_async
+from project.testing.database import lifecycle
 from project.testing.template import drop_templates
 
 SUITE = Path(__file__).parent / "suite.py"
-# What each session imports before its first test: here once, in the process that forks them.
-IMPORTED = [
-    "alembic.command",
-    "asyncpg",
-    "pytest",
-    "pytest_asyncio.plugin",
-    "sqlalchemy.dialects.postgresql.asyncpg",
-    "sqlalchemy.ext.asyncio",
-]
+# What the sessions import before their first test: once, in the process that forks them.
+IMPORTED = ["pytest_asyncio.plugin", "project.defaults", "project.isolation.suite", "mako.template"]
+IMPORTED += ["sqlalchemy.dialects.postgresql.asyncpg"]
+IMPORTED += [f"project.testing.{strategy}" for strategy in STRATEGIES]
 
 
 def questions() -> dict[str, str]:
@@ -58,16 +53,18 @@ def answers(
     seconds: float = 60,
     progress: bool = False,
 ) -> dict[str, bool]:
-    """Ask a strategy each question in a session of pytest of its own; return the answers.
+    """Ask a strategy the questions; return the answers.
 
-    Yes is exit status 0 of that session. No is a test or a fixture that fails, or a session that
-    takes too long.
+    Yes is exit status 0 of a whole session of pytest, and no that of a session which asks this
+    question alone: a test or a fixture fails in it, or it takes too long. One session asks all, in
+    order to see which are likely to be answered with yes. Another one asks these together. Where
+    it fails, too, each of them has a session of its own.
 
     Args:
         strategy: a module in `project.testing`; with a dot in it, any module.
         dsn: the original database. By default the one that `project.postgres` names.
         classes: which of the suite's classes ask. By default all.
-        seconds: how long a session may take.
+        seconds: how long a session with one question may take.
         progress: show a bar.
 
     Raises:
@@ -76,50 +73,92 @@ def answers(
     """
     module, dsn = module_of(strategy), dsn or postgres.dsn()
     asked = {name: it for name, it in questions().items() if not classes or name in classes}
+    answered: dict[str, bool] = {}
+    with tqdm(total=len(asked), desc=strategy, disable=not progress) as bar:
+        try:
+            likely = set(asked)
+            if len(asked) > 1:
+                likely -= ask(module, dsn, asked, seconds * len(asked))[1]
+                together, _ = (
+                    ask(module, dsn, likely, seconds * len(asked)) if likely else (0, set())
+                )
+                if together == pytest.ExitCode.OK:
+                    answered = {asked[name]: True for name in likely}
+                    bar.update(len(answered))
+            for name, question in asked.items():
+                if question not in answered:
+                    status, _ = ask(module, dsn, [name], seconds)
+                    answered[question] = status == pytest.ExitCode.OK
+                    bar.update()
+        finally:
+            lifecycle.run_async(drop_templates(dsn))
+    return {question: answered[question] for question in asked.values()}
+
+
+def ask(module: str, dsn: str, classes: Collection[str], seconds: float) -> tuple[int, set[str]]:
+    """Run some of the suite's classes in one session; return its exit status and which failed.
+
+    A session that takes too long has failed as a whole.
+    """
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(IMPORTED)
-    answered: dict[str, bool] = {}
-    try:
-        for name, question in tqdm(asked.items(), desc=strategy, disable=not progress):
-            with tempfile.NamedTemporaryFile() as said:
-                session = processes.Process(target=ask, args=(module, name, dsn, said.name))
-                session.start()
-                session.join(seconds)
-                if session.is_alive():
-                    session.kill()
-                    session.join()
-                    answered[question] = False
-                    continue
-                if session.exitcode not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-                    output = Path(said.name).read_text(errors="replace")[-2000:]
-                    raise RuntimeError(f"{name} didn't run under {strategy}:\n{output}")
-                answered[question] = session.exitcode == pytest.ExitCode.OK
-    finally:
-        run_async(drop_templates(dsn))
-    return answered
+    with tempfile.TemporaryDirectory() as folder:
+        said, failed = Path(folder, "said"), Path(folder, "failed")
+        session = processes.Process(target=run_session, args=(module, dsn, classes, said, failed))
+        session.start()
+        session.join(seconds)
+        if session.is_alive():
+            session.kill()
+            session.join()
+            return pytest.ExitCode.INTERRUPTED, set(classes)
+        if session.exitcode not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            raise RuntimeError(
+                f"The suite didn't run under {module}:\n{said.read_text(errors='replace')[-2000:]}"
+            )
+        return session.exitcode, set(failed.read_text().split())
 
 
-def ask(module: str, name: str, dsn: str, said: str) -> None:
-    """Ask one question under a strategy, in this process; exit with pytest's status.
+class Failures:
+    """A pytest plugin that writes down which classes have a test or a fixture that fails."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        file.touch()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Write down the class of a test that has failed."""
+        if report.failed:
+            with self._file.open("a") as file:
+                file.write(report.nodeid.split("::")[1] + "\n")
+
+
+def run_session(
+    module: str, dsn: str, classes: Collection[str], said: Path, failed: Path
+) -> NoReturn:
+    """Run some of the suite's classes under a strategy, in this process; exit as pytest does.
 
     Args:
         module: the strategy.
-        name: the class that asks.
         dsn: the original database.
+        classes: which of the suite's classes.
         said: a file for what pytest prints.
+        failed: a file for the classes that fail.
     """
     for variable in LEFT_OUT:
         os.environ.pop(variable, None)
     os.environ["POSTGRES_DSN"] = dsn
     os.chdir(SUITE.parent)
-    with Path(said).open("w") as file:
+    with said.open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    options = ["-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+    lifecycle.LOCK_SECONDS = 1  # the answer is the same after five, for each test that waits
+    # Plain assertions: what is imported already can't be rewritten.
+    options = ["-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
     if "PYTEST_DISABLE_PLUGIN_AUTOLOAD" in os.environ:
         options += ["-p", "asyncio"]
-    options += ["-p", "project.defaults", "-p", module, f"{SUITE.name}::{name}"]
-    sys.exit(pytest.main(options))
+    options += ["-p", "project.defaults", "-p", module]
+    options += [f"{SUITE.name}::{name}" for name in questions() if name in classes]
+    sys.exit(pytest.main(options, plugins=[Failures(failed)]))
 
 
 def table(strategies: Sequence[str] = STRATEGIES, dsn: str | None = None) -> dict[str, list[str]]:

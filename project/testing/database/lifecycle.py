@@ -239,13 +239,34 @@ async def sign_database(connection: AsyncConnection, name: str, run: str) -> Non
 async def drop_database(connection: AsyncConnection, name: str, *, force: bool = False) -> None:
     """Drop a database that bears our mark, and no other."""
     if await is_ours(connection, name):
-        quoted = quote(connection, name)
-        how = " WITH (FORCE)" if force else ""
         # A crash may have come between CREATE DATABASE and the comment. One that is there stays:
         # if the drop fails, its run still knows the database by it.
         if not await comment_on(connection, name):
+            quoted = quote(connection, name)
             await connection.exec_driver_sql(f"COMMENT ON DATABASE {quoted} IS '{COMMENT}'")
-        await connection.exec_driver_sql(f"DROP DATABASE {quoted}{how}")
+        await drop_now(connection, name, force=force)
+
+
+async def drop_now(connection: AsyncConnection, name: str, *, force: bool) -> None:
+    """Drop a database, whoever's it is: for those that have asked.
+
+    FORCE is refused to a role that may not end an autovacuum worker, and one may be there at any
+    time. Without FORCE, PostgreSQL sends the worker away by itself.
+    """
+    drop = f"DROP DATABASE {quote(connection, name)}"
+    if force:
+        try:
+            await connection.exec_driver_sql(f"{drop} WITH (FORCE)")
+            return
+        except DBAPIError as error:
+            if sqlstate(error) != INSUFFICIENT_PRIVILEGE:
+                raise
+        await connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = $1 AND pg_has_role(usesysid, 'USAGE')",
+            (name,),
+        )
+    await connection.exec_driver_sql(drop)
 
 
 async def drop_unused_database(connection: AsyncConnection, name: str) -> None:
@@ -282,8 +303,7 @@ async def drop_own_database(
             " It stays as it is."
         )
     if comment:
-        how = " WITH (FORCE)" if force else ""
-        await connection.exec_driver_sql(f"DROP DATABASE {quote(connection, pair.name)}{how}")
+        await drop_now(connection, pair.name, force=force)
 
 
 async def add_extensions(original: str, test: str) -> dict[str, str]:
