@@ -8,6 +8,9 @@ is needed, and no copy of their rows:
 - a row of the migrations that is missing has been changed or deleted: that can't be mended;
 - a row of the catalogue that is newer or missing is a change of the schema: that can't be either.
 
+What a superuser changes in PostgreSQL's own functions, types and operators isn't seen: there are
+thousands of them.
+
 https://www.postgresql.org/docs/current/ddl-system-columns.html
 """
 
@@ -28,11 +31,14 @@ WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind = 'r' AND NOT c.
   AND a.attnum = CASE c.relname WHEN 'pg_depend' THEN 2 ELSE 1 END
 ORDER BY c.relname
 """
-# Small, and with rows of the server's that a database's owner may change.
+# Beside the rows above FIRST_OID, those of the server's own that a database's owner may change.
 WHOLE = {
     "pg_namespace": r"nspname !~ '^pg_(toast_)?temp_'",
     "pg_extension": "true",
     "pg_language": "true",
+    "pg_largeobject_metadata": "true",
+    "pg_description": f"objoid >= {FIRST_OID} OR objoid IN"
+    " (SELECT oid FROM pg_namespace UNION ALL SELECT oid FROM pg_extension)",
 }
 OF_THE_DATABASE = (
     "SELECT xmin FROM pg_database WHERE datname = current_database()",
