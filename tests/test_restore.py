@@ -21,8 +21,8 @@ MADE = (
     " seen timestamptz DEFAULT now(), amount numeric DEFAULT 'NaN', note json, raw bytea)",
     """INSERT INTO product (name, boss, seen, note, raw) VALUES
     ('a', 1, 'infinity', '{"b" :  1, "a":2}', '\\x00ff'), ('b', 1, '-infinity', null, null)""",
-    "CREATE TABLE review (id serial PRIMARY KEY, product_id int REFERENCES product ON DELETE CASCADE,"
-    " rating real CHECK (rating < 9))",
+    "CREATE TABLE review (id serial PRIMARY KEY, rating real CHECK (rating < 9),"
+    " product_id int REFERENCES product ON DELETE CASCADE)",
     "INSERT INTO review (product_id, rating) VALUES (1, 1.1)",
     "CREATE TABLE parted (id int, at date) PARTITION BY RANGE (at)",
     "CREATE TABLE parted_2026 PARTITION OF parted FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')",
@@ -72,7 +72,7 @@ CHANGES = (
     """INSERT INTO "Odd "" name" VALUES (1, 2, 3)""",
     "INSERT INTO secret VALUES (1)",
     "INSERT INTO other.thing VALUES (1)",
-    "INSERT INTO product (name) VALUES ('c'); DELETE FROM product WHERE name = 'c'",
+    "UPDATE product SET name = name; UPDATE product SET name = 'y' WHERE id = 2",
     "SELECT nextval('odd_numbers')",
     "SELECT setval('odd_numbers', 7001, false)",
     "SELECT setval('odd_numbers', 5001, true)",
@@ -169,6 +169,7 @@ from sqlalchemy import MetaData, text
 MADE = {MADE!r}
 CHANGES = {CHANGES!r}
 CLEAN = []
+NOT_SEEN = ("SELECT 1", "SELECT 2")
 LOOKS_AT = os.environ["LOOKS_AT"]
 
 def dump(dsn):
@@ -219,7 +220,7 @@ async def test(db, test_dsn, change):
         await session.connection(execution_options={{"isolation_level": "AUTOCOMMIT"}})
         for statement in [change] if "$$" in change else change.split(";"):
             await session.execute(text(statement.replace(":", "\\\\:")))
-    if LOOKS_AT == "after" and not change.startswith("SELECT 1") and change != "SELECT 2" and "c'); DELETE" not in change:
+    if LOOKS_AT == "after" and change not in NOT_SEEN:
         assert dump(test_dsn) != CLEAN[0]
 """
 
