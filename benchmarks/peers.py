@@ -14,11 +14,11 @@ from pathlib import Path
 from sqlalchemy import make_url
 from tqdm import tqdm
 
+from benchmarks.results import PEERS, costs, isolation, label, package_of
 from project.isolation import answers, questions
+from project.postgres.temporary import set_up, temporary_server
 from project.testing import STRATEGIES
-from project.timing.compare import compare
-from project.timing.peers import PEERS, PeerComparison, costs, isolation, package_of
-from project.timing.server import set_up, temporary_server
+from project.timing.compare import compare, save
 from project.timing.workload import Workload
 
 PUBLISHED = (
@@ -56,19 +56,19 @@ def main() -> None:
                 del isolates[peer]
                 left_out[package_of(peer)] = "its tests don't run here"
         found = compare(list(isolates), [Workload(given.tests)], rounds=given.rounds, dsn=dsn)
-    comparison = PeerComparison(found.sessions, found.environment, isolates=isolates)
     packages = [package_of(name) for name in isolates if name.startswith(PEERS)]
-    comparison.environment |= {package: version(package) for package in packages}
-    comparison.command = " ".join(["python -m benchmarks.peers", *sys.argv[1:]])
-    print(", ".join(f"{name} {value}" for name, value in comparison.environment.items()))
-    print(f"\n{costs(comparison)}\n\n{isolation(comparison)}\n")
-    for session in comparison.sessions:
-        if session.error and session.round == 0:
-            print(f"{comparison.label(session.strategy)}: {session.error}")
+    found.attrs["environment"] |= {package: version(package) for package in packages}
+    found.attrs["command"] = " ".join(["python -m benchmarks.peers", *sys.argv[1:]])
+    found.attrs["isolates"] = isolates
+    print(", ".join(f"{name} {value}" for name, value in found.attrs["environment"].items()))
+    print(f"\n{costs(found).to_string()}\n\n{isolation(found).to_string()}\n")
+    for strategy, error in found[found["round"] == 0].groupby("strategy").error.max().items():
+        if error:
+            print(f"{label(found, strategy)}: {error}")
     for package, reason in left_out.items():
         print(f"{package} is left out: {reason}.")
     if given.json:
-        comparison.save(given.json)
+        save(found, given.json)
 
 
 def probe(strategy: str, dsn: str, name: str) -> bool:

@@ -1,36 +1,53 @@
-"""What a strategy isolates and what it doesn't: one suite of tests, run under each strategy.
+"""What a strategy isolates and what it doesn't: one suite of questions, asked of each strategy.
 
 python -m project.isolation
 python -m project.isolation deletion your_own.plugin
 """
 
 import inspect
+import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from xml.etree import ElementTree
+from typing import Any
+
+import pytest
+from tqdm.auto import tqdm
 
 from project import postgres
 from project.isolation import suite
+from project.runs import LEFT_OUT, module_of
 from project.testing import STRATEGIES
 from project.testing.database.lifecycle import run_async
 from project.testing.template import drop_templates
-from project.timing.tables import Table
 
 SUITE = Path(__file__).parent / "suite.py"
-WENT_WRONG = ("failure", "error")
+# What each session imports before its first test: here once, in the process that forks them.
+IMPORTED = [
+    "alembic.command",
+    "asyncpg",
+    "pytest",
+    "pytest_asyncio.plugin",
+    "sqlalchemy.dialects.postgresql.asyncpg",
+    "sqlalchemy.ext.asyncio",
+]
 
 
 def questions() -> dict[str, str]:
     """Return what the suite asks, by the class that asks it."""
-    return {
-        name: inspect.getdoc(value) or name
-        for name, value in vars(suite).items()
-        if name.startswith("Test")
-    }
+    return {name: inspect.getdoc(asks) or name for name, asks in classes_of_suite().items()}
+
+
+def groups() -> dict[str, str]:
+    """Return which group a question belongs to, by the question."""
+    return {inspect.getdoc(asks) or name: asks.group for name, asks in classes_of_suite().items()}
+
+
+def classes_of_suite() -> dict[str, Any]:
+    """Return the classes that ask."""
+    return {name: value for name, value in vars(suite).items() if name.startswith("Test")}
 
 
 def answers(
@@ -38,64 +55,77 @@ def answers(
     dsn: str | None = None,
     *,
     classes: Collection[str] = (),
-    seconds: float | None = None,
+    seconds: float = 60,
+    progress: bool = False,
 ) -> dict[str, bool]:
-    """Run the suite under a strategy, in a process of its own; return the answer by question.
+    """Ask a strategy each question in a session of pytest of its own; return the answers.
+
+    Yes is exit status 0 of that session. No is a test or a fixture that fails, or a session that
+    takes too long.
 
     Args:
         strategy: a module in `project.testing`; with a dot in it, any module.
         dsn: the original database. By default the one that `project.postgres` names.
         classes: which of the suite's classes ask. By default all.
-        seconds: how long it may take. By default as long as it takes.
+        seconds: how long a session may take.
+        progress: show a bar.
 
     Raises:
-        RuntimeError: the suite didn't run to its end.
-        subprocess.TimeoutExpired: it took too long.
+        ModuleNotFoundError: there is no such strategy.
+        RuntimeError: a session neither passed nor failed, but ended before.
     """
-    wanted = {name: text for name, text in questions().items() if not classes or name in classes}
-    dsn = dsn or postgres.dsn()
-    module = strategy if "." in strategy else f"project.testing.{strategy}"
-    left_out = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_WORKER")
-    environment = {name: value for name, value in os.environ.items() if name not in left_out}
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder, "report.xml")
-        options = ["-q", "-p", "no:cacheprovider", "-p", "project.defaults", "-p", module]
-        options.append(f"--junitxml={report}")
-        if "PYTEST_DISABLE_PLUGIN_AUTOLOAD" in environment:
-            options += ["-p", "asyncio"]
-        result = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                *options,
-                *(f"{SUITE.name}::{name}" for name in wanted),
-            ],
-            cwd=SUITE.parent,
-            env=environment | {"POSTGRES_DSN": dsn},
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-        )
+    module, dsn = module_of(strategy), dsn or postgres.dsn()
+    asked = {name: it for name, it in questions().items() if not classes or name in classes}
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(IMPORTED)
+    answered: dict[str, bool] = {}
+    try:
+        for name, question in tqdm(asked.items(), desc=strategy, disable=not progress):
+            with tempfile.NamedTemporaryFile() as said:
+                session = processes.Process(target=ask, args=(module, name, dsn, said.name))
+                session.start()
+                session.join(seconds)
+                if session.is_alive():
+                    session.kill()
+                    session.join()
+                    answered[question] = False
+                    continue
+                if session.exitcode not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+                    output = Path(said.name).read_text(errors="replace")[-2000:]
+                    raise RuntimeError(f"{name} didn't run under {strategy}:\n{output}")
+                answered[question] = session.exitcode == pytest.ExitCode.OK
+    finally:
         run_async(drop_templates(dsn))
-        tests = list(ElementTree.parse(report).iter("testcase")) if report.exists() else []
-    answered = dict.fromkeys(wanted.values(), True)
-    asked = set()
-    for test in tests:
-        question = wanted[test.attrib["classname"].rpartition(".")[2]]
-        asked.add(question)
-        if any(child.tag in WENT_WRONG for child in test):
-            answered[question] = False
-    if asked != set(answered):
-        raise RuntimeError(f"the suite didn't run under {strategy}:\n{result.stdout[-2000:]}")
     return answered
 
 
-def table(strategies: Sequence[str] = STRATEGIES, dsn: str | None = None) -> Table:
-    """Run the suite under each strategy; return a table of the answers."""
-    columns = [answers(strategy, dsn) for strategy in strategies]
-    rows = [
-        (question, *("yes" if column[question] else "no" for column in columns))
+def ask(module: str, name: str, dsn: str, said: str) -> None:
+    """Ask one question under a strategy, in this process; exit with pytest's status.
+
+    Args:
+        module: the strategy.
+        name: the class that asks.
+        dsn: the original database.
+        said: a file for what pytest prints.
+    """
+    for variable in LEFT_OUT:
+        os.environ.pop(variable, None)
+    os.environ["POSTGRES_DSN"] = dsn
+    os.chdir(SUITE.parent)
+    with Path(said).open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+    if "PYTEST_DISABLE_PLUGIN_AUTOLOAD" in os.environ:
+        options += ["-p", "asyncio"]
+    options += ["-p", "project.defaults", "-p", module, f"{SUITE.name}::{name}"]
+    sys.exit(pytest.main(options))
+
+
+def table(strategies: Sequence[str] = STRATEGIES, dsn: str | None = None) -> dict[str, list[str]]:
+    """Ask each strategy every question; return the answers, yes or no, by question."""
+    columns = [answers(strategy, dsn, progress=True) for strategy in strategies]
+    return {
+        question: ["yes" if column[question] else "no" for column in columns]
         for question in questions().values()
-    ]
-    return Table(["", *(strategy.replace("_", " ") for strategy in strategies)], rows)
+    }

@@ -5,6 +5,7 @@ pytest -p project.testing.session_level tests/
 pytest -p project.testing.deletion tests/
 pytest -p project.testing.rollback tests/
 pytest -p project.testing.template tests/
+pytest -p project.testing.restore tests/
 
 A strategy reads POSTGRES_DSN and two session fixtures that a conftest.py of yours can override:
 `alembic_config` (an `alembic.config.Config`) and `target_metadata` (a `sqlalchemy.MetaData`).
@@ -15,7 +16,7 @@ from importlib import import_module
 
 import pytest
 
-STRATEGIES = ("function_level", "session_level", "deletion", "rollback", "template")
+STRATEGIES = ("function_level", "session_level", "deletion", "rollback", "template", "restore")
 
 # What every strategy comes with, each strategy's `pytest_plugins`.
 SHARED_FIXTURES = tuple(
@@ -26,11 +27,12 @@ SHARED_FIXTURES = tuple(
         "database.keeping",
         "migrations",
         "session_manager",
+        "tables",
     )
 )
 
 # These modules import each other before pytest sees them as plugins.
-pytest.register_assert_rewrite(*SHARED_FIXTURES)
+pytest.register_assert_rewrite(*SHARED_FIXTURES, f"{__name__}.leaks", f"{__name__}.one_loop")
 
 
 def fixtures(strategy: str) -> dict[str, object]:

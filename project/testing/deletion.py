@@ -6,18 +6,21 @@ undone at the end: their database is dropped, so irreversible ones do no harm.
 """
 
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import MetaData, text
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from . import SHARED_FIXTURES
 from .database.lifecycle import naming_who_is_in_the_way
 from .database.names import DsnPair
 from .database.proof import only_on, prove
+from .one_loop import no_task_left
 from .session_level import create_test_db
-from .session_manager import Manager, SessionManager
+from .session_manager import Manager
+from .shared_manager import SharedManager
+from .tables import Tables
 
 __all__ = ["create_test_db"]  # as under session level
 
@@ -39,49 +42,70 @@ def migrate_db(
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def _clean_db_manager(
-    create_test_db: str, migrate_db: None, session_manager_factory: Callable[[str], Manager]
-) -> AsyncIterator[Manager]:
+    create_test_db: str,
+    migrate_db: None,
+    dsn_pair: DsnPair,
+    session_manager_factory: Callable[[str], Manager],
+) -> AsyncIterator[SharedManager]:
     """Yield the session manager, and with it the engine, that all tests share."""
-    if session_manager_factory is SessionManager:  # not one of your own: keep the connections
-        session_manager_factory = partial(SessionManager, pooled=True)
-    manager = session_manager_factory(create_test_db)
-    yield manager
-    await manager.close()
+    shared = SharedManager(session_manager_factory, dsn_pair)
+    yield shared
+    await shared.manager.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def db(
-    _clean_db_manager: Manager,
+    _clean_db_manager: SharedManager,
     dsn_pair: DsnPair,
-    target_metadata: MetaData,
+    _clean_db_tables: Tables,
     keep_test_db: Callable[[], bool],
 ) -> AsyncIterator[Manager]:
     """Yield the session manager; after the test, delete every row."""
-    yield _clean_db_manager
+    await _clean_db_manager.begin_test()
+    async with no_task_left():
+        yield _clean_db_manager.manager
     if not keep_test_db():
+        await _clean_db_manager.reset_connections()
         with naming_who_is_in_the_way(dsn_pair):
-            await delete_rows(_clean_db_manager, target_metadata, dsn_pair)
+            await delete_rows(_clean_db_manager.manager, _clean_db_tables, dsn_pair)
 
 
-async def delete_rows(manager: Manager, metadata: MetaData, pair: DsnPair) -> None:
-    """Empty every table of `metadata` in one statement, which is one round trip.
+async def delete_rows(manager: Manager, tables: Tables, pair: DsnPair) -> None:
+    """Empty the tables of `target_metadata` in one statement, which is one round trip.
 
     Foreign keys are checked at a statement's end, so the tables' order doesn't matter. The commit
     doesn't wait for the disk: a crash could bring rows back, but only into a database that the
-    next run drops. Triggers of yours on DELETE fire, and rows that one writes may stay.
+    next run drops. A table that may keep its rows from a DELETE is truncated once it has some.
     """
     async with manager.asessionmaker() as session:
         connection = await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
         await prove(connection, pair)  # asked once in a connection's life
-        quote = connection.dialect.identifier_preparer.format_table
+        found = await tables.read(connection)
+        if found.keeping:
+            await truncate_filled(connection, found.keeping)
         deletes = "".join(
-            f", d{number} AS (DELETE FROM {quote(table)})"
-            for number, table in enumerate(metadata.tables.values())
+            f", d{number} AS (DELETE FROM {name})"
+            for number, name in enumerate(found.names)
+            if name not in found.keeping
         )
         await connection.exec_driver_sql(
             "WITH no_wait AS (SELECT set_config('synchronous_commit', 'off', true))"
             f"{deletes} SELECT * FROM no_wait"
         )
+        for view in found.views:
+            await connection.exec_driver_sql(f"REFRESH MATERIALIZED VIEW {view}")
+
+
+async def truncate_filled(connection: AsyncConnection, names: list[str]) -> None:
+    """Truncate those of some tables that have grown: by their size, which everybody may see."""
+    filled = await connection.exec_driver_sql(
+        "SELECT name FROM unnest($1::text[]) AS name"
+        " WHERE pg_relation_size(name) > 0 OR EXISTS"
+        " (SELECT FROM pg_partitioned_table WHERE partrelid = name::regclass)",
+        (names,),
+    )
+    if listed := ", ".join(filled.scalars()):
+        await connection.exec_driver_sql(f"TRUNCATE TABLE {listed} CASCADE")
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -12,7 +12,7 @@ import pytest_asyncio
 from . import SHARED_FIXTURES
 from .database.lifecycle import naming_who_is_in_the_way, temporary_database
 from .database.names import DsnPair
-from .database.proof import only_on
+from .database.proof import confine, only_on
 from .session_manager import Manager
 
 pytest_plugins = (*SHARED_FIXTURES, f"{__package__}.clean_dsn")
@@ -46,9 +46,13 @@ def migrate_db(
 
 @pytest_asyncio.fixture(loop_scope="function")
 async def db(
-    create_test_db: str, migrate_db: None, session_manager_factory: Callable[[str], Manager]
+    create_test_db: str,
+    migrate_db: None,
+    dsn_pair: DsnPair,
+    session_manager_factory: Callable[[str], Manager],
 ) -> AsyncIterator[Manager]:
     """Yield a session manager on the test database; close it after the test."""
     manager = session_manager_factory(create_test_db)
+    confine(manager, dsn_pair)
     yield manager
     await manager.close()

@@ -9,7 +9,16 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import MetaData
 
-from .database.errors import LOCK_NOT_AVAILABLE, QUERY_CANCELED, first_line, sqlstate, stop
+from .database.errors import (
+    LOCK_NOT_AVAILABLE,
+    QUERY_CANCELED,
+    UNDEFINED,
+    first_line,
+    sqlstate,
+    stop,
+)
+from .database.lifecycle import add_extensions, run_async
+from .database.names import DsnPair, database_of
 
 
 @pytest.fixture(scope="session")
@@ -28,11 +37,30 @@ def target_metadata() -> MetaData:
 
 
 @pytest.fixture(scope="session")
-def upgrade_schema(alembic_config: Config) -> Callable[[str], None]:
-    """Return what makes a database's schema, given its DSN. By default Alembic does, to head."""
+def upgrade_schema(alembic_config: Config, dsn_pair: DsnPair) -> Callable[[str], None]:
+    """Return what makes a database's schema, given its DSN. By default Alembic does, to head.
+
+    Migrations that fail since something isn't defined are run once more with the original's
+    extensions, which an administrator may have created there by hand.
+    """
 
     def upgrade(dsn: str) -> None:
-        command.upgrade(point_at(alembic_config, dsn), "head")
+        try:
+            command.upgrade(point_at(alembic_config, dsn), "head")
+        except Exception as error:
+            if sqlstate(error) not in UNDEFINED:
+                raise
+            became = run_async(add_extensions(dsn_pair.original, dsn))
+            if not became:
+                raise
+            if refused := "; ".join(f"{name}: {why}" for name, why in became.items() if why):
+                raise pytest.fail.Exception(
+                    f"The migrations failed: {first_line(error)}. The"
+                    f" extensions of {database_of(dsn_pair.original)!r} can't be created in"
+                    f" {dsn_pair.name!r}: {refused}. Have an administrator do it in template1.",
+                    pytrace=False,
+                ) from error
+            command.upgrade(point_at(alembic_config, dsn), "head")
 
     return upgrade
 

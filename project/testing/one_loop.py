@@ -5,10 +5,14 @@ each test a loop of its own unless told otherwise. A strategy that keeps connect
 test brings this plugin: it has every async test and every async fixture run on the session's loop,
 whatever loop they ask for. So the tests and the fixtures around them stay as they are.
 
-The price: a task that a test has started and not awaited lives on, into the next test.
+A loop of a test's own would cancel, at its end, what the test has started and not awaited. Here
+`no_task_left` does, around each test.
 """
 
-from collections.abc import Generator
+import asyncio
+from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -32,3 +36,32 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> Generator[Non
         if hasattr(function, "__dict__"):
             patch.setattr(function, "_loop_scope", "session", raising=False)
         return (yield)
+
+
+# By loop: the tasks that there were before a test, and those that it has left.
+BEFORE: WeakKeyDictionary[asyncio.AbstractEventLoop, set[asyncio.Task[object]]]
+LEFT: WeakKeyDictionary[asyncio.AbstractEventLoop, set[asyncio.Task[object]]]
+BEFORE, LEFT = WeakKeyDictionary(), WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def no_task_left() -> AsyncIterator[None]:
+    """Cancel the tasks that a test has left at its end, and wait for their end.
+
+    For the body of a fixture. Tasks that the tear-down itself brings are let alone.
+    """
+    loop = asyncio.get_running_loop()
+    BEFORE[loop] = asyncio.all_tasks()
+    yield
+    left = LEFT.pop(loop, set())
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    """Note which tasks a test has left, before its fixtures are torn down."""
+    for loop, before in BEFORE.items():
+        LEFT[loop] = asyncio.all_tasks(loop) - before
+    BEFORE.clear()

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import (
 
 from . import SHARED_FIXTURES
 from .deletion import create_test_db, migrate_db
+from .one_loop import no_task_left
 
 __all__ = ["create_test_db", "migrate_db"]  # as under deletion
 
@@ -42,7 +43,8 @@ async def db(
     A test database that is kept for a look keeps the failed test's rows.
     """
     async with _clean_db_engine.connect() as connection, connection.begin() as transaction:
-        yield OneTransaction(connection)
+        async with no_task_left():
+            yield OneTransaction(connection)
         if keep_test_db():
             await transaction.commit()
         else:

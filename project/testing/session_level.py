@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import MetaData
 
 from . import SHARED_FIXTURES
 from .database.lifecycle import naming_who_is_in_the_way, temporary_database
 from .database.names import DsnPair
-from .database.proof import only_on, prove
+from .database.proof import confine, only_on, prove
 from .session_manager import Manager
+from .tables import Tables
 
 pytest_plugins = (*SHARED_FIXTURES, f"{__package__}.clean_dsn")
 
@@ -52,23 +52,24 @@ async def db(
     create_test_db: str,
     migrate_db: None,
     dsn_pair: DsnPair,
-    target_metadata: MetaData,
+    _clean_db_tables: Tables,
     session_manager_factory: Callable[[str], Manager],
     keep_test_db: Callable[[], bool],
 ) -> AsyncIterator[Manager]:
     """Yield a session manager on the test database; after the test, empty the tables, close it."""
     manager = session_manager_factory(create_test_db)
+    confine(manager, dsn_pair)
     yield manager
     try:
         if not keep_test_db():
             with naming_who_is_in_the_way(dsn_pair):
-                await truncate_tables(manager, target_metadata, dsn_pair)
+                await truncate_tables(manager, _clean_db_tables, dsn_pair)
     finally:
         await manager.close()
 
 
-async def truncate_tables(manager: Manager, metadata: MetaData, pair: DsnPair) -> None:
-    """Empty every table of `metadata` in one statement, on this run's test database alone.
+async def truncate_tables(manager: Manager, tables: Tables, pair: DsnPair) -> None:
+    """Empty the tables of `target_metadata` in one statement, on this run's database alone.
 
     `alembic_version` isn't in the metadata and keeps its row. CASCADE empties tables without a
     model, too, where they refer to one of these: TRUNCATE would be refused otherwise.
@@ -76,8 +77,7 @@ async def truncate_tables(manager: Manager, metadata: MetaData, pair: DsnPair) -
     async with manager.asessionmaker() as session:
         await prove(session, pair)
         connection = await session.connection()
-        quote = connection.dialect.identifier_preparer.format_table
-        if tables := ", ".join(quote(table) for table in metadata.tables.values()):
+        if names := ", ".join((await tables.read(connection)).names):
             await connection.exec_driver_sql("SET LOCAL statement_timeout = '60s'")
-            await connection.exec_driver_sql(f"TRUNCATE TABLE {tables} CASCADE")
+            await connection.exec_driver_sql(f"TRUNCATE TABLE {names} CASCADE")
             await session.commit()

@@ -26,13 +26,16 @@ from .database.lifecycle import (
     create_database,
     drop_database,
     drop_own_database,
+    end_sessions,
     hold_on,
     holding,
     is_ours,
     sign_database,
 )
+from .database.likeness import copy_settings, locale_of_original, settings_of
 from .database.names import DsnPair, database_of, lock_number
-from .database.proof import only_on
+from .database.proof import confine, only_on
+from .one_loop import no_task_left
 from .session_manager import Manager
 
 pytest_plugins = (
@@ -64,9 +67,11 @@ async def migrate_db(
     Sessions that start together wait here for the one of them that migrates. Each holds the
     template, together with the others, for as long as it runs, so that nobody drops it.
     """
-    template = (
-        f"{templates_of(dsn_pair.original)}{fingerprint(alembic_config, template_files)}_test"
-    )
+    original = database_of(dsn_pair.original)
+    likeness = [await locale_of_original(_clean_db_admin)]
+    likeness += await settings_of(_clean_db_admin, original)
+    content = fingerprint(alembic_config, template_files, "\n".join(likeness))
+    template = f"{templates_of(dsn_pair.original)}{content}_test"
     migrating = (lock_number(f"{template} migrating"),)
     await _clean_db_admin.exec_driver_sql("SET lock_timeout = 0")
     await _clean_db_admin.exec_driver_sql("SELECT pg_advisory_lock($1)", migrating)
@@ -81,15 +86,16 @@ async def migrate_db(
                 await asyncio.to_thread(upgrade_schema, dsn_pair.test)
             if missing := await what_is_missing(dsn_pair, alembic_config):
                 stop(f"The migrations have run, but {dsn_pair.name!r} isn't migrated: {missing}.")
+            migrated = f"ALTER DATABASE {quote(_clean_db_admin, dsn_pair.name)}"
+            await _clean_db_admin.exec_driver_sql(f"{migrated} ALLOW_CONNECTIONS false")
+            end_sessions(dsn_pair, idle=True)  # an env.py may have kept a connection open
+            # It gets the template's name last: a template that is there is complete.
+            await _clean_db_admin.exec_driver_sql(
+                f"{migrated} RENAME TO {quote(_clean_db_admin, template)}"
+            )
         except BaseException:
             await drop_own_database(_clean_db_admin, dsn_pair, force=True)
             raise
-        migrated = f"ALTER DATABASE {quote(_clean_db_admin, dsn_pair.name)}"
-        await _clean_db_admin.exec_driver_sql(f"{migrated} ALLOW_CONNECTIONS false")
-        # It gets the template's name last: a template that is there is complete.
-        await _clean_db_admin.exec_driver_sql(
-            f"{migrated} RENAME TO {quote(_clean_db_admin, template)}"
-        )
     await _clean_db_admin.exec_driver_sql("SELECT pg_advisory_unlock($1)", migrating)
     await drop_templates(dsn_pair.original)
     return template
@@ -114,11 +120,11 @@ def template_prefix(name: str) -> str:
     return f"template_{hashlib.sha256(name.encode()).hexdigest()[:12]}_"
 
 
-def fingerprint(config: Config, files: Iterable[Path] = ()) -> str:
-    """Return a hash of every file of the migrations, and of further files."""
+def fingerprint(config: Config, files: Iterable[Path] = (), likeness: str = "") -> str:
+    """Return a hash of every file of the migrations, of further files, and of the original."""
     script = ScriptDirectory.from_config(config)
     folders = {Path(folder) for folder in (script.dir, *script.version_locations)}
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(likeness.encode())
     for file in sorted({*files, *(file for folder in folders for file in folder.rglob("*"))}):
         if file.is_file() and file.suffix != ".pyc":
             content = file.read_bytes()
@@ -178,9 +184,7 @@ async def create_test_db(
     dropped database is forgotten instead, so a clone that goes at once costs little; clones that
     wait to be dropped together would be written.
     """
-    if not await hold_on(_clean_db_admin, dsn_pair.name):
-        await hold_template(_clean_db_admin, migrate_db)
-    await clone_database(_clean_db_admin, migrate_db, dsn_pair)
+    await clone_for_test(_clean_db_admin, migrate_db, dsn_pair)
     yield dsn_pair.test
     if not keep_test_db():
         await drop_own_database(_clean_db_admin, dsn_pair, force=True)
@@ -188,23 +192,35 @@ async def create_test_db(
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def db(
-    create_test_db: str, session_manager_factory: Callable[[str], Manager]
+    create_test_db: str,
+    dsn_pair: DsnPair,
+    session_manager_factory: Callable[[str], Manager],
 ) -> AsyncIterator[Manager]:
     """Yield a session manager on the test's own database; close it after the test."""
     manager = session_manager_factory(create_test_db)
-    yield manager
+    confine(manager, dsn_pair)
+    async with no_task_left():
+        yield manager
     await manager.close()
 
 
-async def clone_database(connection: AsyncConnection, source: str, pair: DsnPair) -> None:
+async def clone_for_test(connection: AsyncConnection, template: str, pair: DsnPair) -> None:
+    """Make the run's test database of the template, which the run holds as it does its own name."""
+    if not await hold_on(connection, pair.name):
+        await hold_template(connection, template)
+    await clone_database(connection, template, pair)
+
+
+async def clone_database(connection: AsyncConnection, template: str, pair: DsnPair) -> None:
     """Copy a database that nobody is connected to, with our mark and the run's.
 
-    Everything in it is copied. Settings of ALTER DATABASE are not, so one of ours is made anew.
+    Everything in it is copied. Settings of ALTER DATABASE are not, so they are made anew.
     """
-    source, name = quote(connection, source), quote(connection, pair.name)
+    source, name = quote(connection, template), quote(connection, pair.name)
     await connection.exec_driver_sql(
         f"CREATE DATABASE {name} TEMPLATE {source} CONNECTION LIMIT {MARK}"
     )
+    await copy_settings(connection, template, pair.name)
     await sign_database(connection, pair.name, pair.run)
 
 

@@ -5,31 +5,22 @@ python -m project.timing --tests 10 50 100 --rounds 3 --json times.json --plot t
 """
 
 import argparse
-import os
 import shlex
 import sys
-from collections.abc import Collection
-from dataclasses import fields
 from pathlib import Path
-from typing import NoReturn
 
 from project.postgres import PostgresError
-from project.timing.compare import compare, plugin
+from project.runs import module_of
+from project.timing.compare import SIZES, compare, save
+from project.timing.figures import report
 from project.timing.plots import draw_costs, draw_overview
-from project.timing.report import report
-from project.timing.workload import InvalidWorkloadError, Workload
+from project.timing.workload import LEAST, TESTS, Workload
 
 PROGRAM = "python -m project.timing"
 MOST_PANELS = 3  # of bars; more workloads go into one picture of dots
+BOTH = ["function_level", "session_level"]
+PICTURES = (".png", ".svg", ".pdf")
 FAILED, WRONG_ARGUMENTS, INTERRUPTED = 1, 2, 130
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say it, and exit."""
-        self.exit(WRONG_ARGUMENTS, f"{message} (see {PROGRAM} --help)\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,79 +28,66 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = make_parser()
     given = parser.parse_args(arguments)
-    strategies = given.strategy or ["function_level", "session_level"]
+    strategies = given.strategy or BOTH
     try:
-        workloads = side_by_side(*(getattr(given, field.name) for field in fields(Workload)))
+        workloads = side_by_side(*(getattr(given, size) for size in SIZES))
         for name in strategies:
-            plugin(name)
-        if given.json:
-            check_can_write(given.json, ["json"])
-        if given.plot:
-            check_can_write(given.plot, ["png", "svg", "pdf"])
+            module_of(name)
         if given.rounds < 1:
             raise ValueError("--rounds must be at least 1")
-    except (ValueError, ModuleNotFoundError) as error:
+        if given.plot and given.plot.suffix not in PICTURES:
+            raise ValueError(f"{given.plot} must end in {' or '.join(PICTURES)}")
+        for file in filter(None, (given.json, given.plot)):
+            file.touch()  # before it takes long to make what can't be written
+    except (ValueError, ModuleNotFoundError, OSError) as error:
         parser.error(str(error))
     try:
-        comparison = compare(strategies, workloads, rounds=given.rounds, bare=given.overhead)
-    except (PostgresError, InvalidWorkloadError) as error:
+        found = compare(strategies, workloads, rounds=given.rounds, only=given.only or TESTS)
+    except PostgresError as error:
         print(error, file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("Interrupted: nothing is kept.", file=sys.stderr)
         return INTERRUPTED
-    if comparison.rounds < given.rounds:
-        print(f"Interrupted: {comparison.rounds} complete rounds are kept.", file=sys.stderr)
-    comparison.command = shlex.join([*PROGRAM.split(), *arguments])
+    rounds = found["round"].nunique()
+    if rounds < given.rounds:
+        print(f"Interrupted: {rounds} complete rounds are kept.", file=sys.stderr)
+    found.attrs["command"] = shlex.join([*PROGRAM.split(), *arguments])
     if given.json:
-        comparison.save(given.json)
-    print(report(comparison))
+        save(found, given.json)
+    print(report(found))
     if given.plot:
         draw = draw_costs if len(workloads) <= MOST_PANELS else draw_overview
-        draw(comparison).savefig(given.plot, dpi=150)
-    return FAILED if any(session.error for session in comparison.sessions) else 0
+        draw(found).savefig(given.plot, dpi=150)
+    return FAILED if found.error.any() else 0
 
 
-def make_parser() -> Parser:
+def make_parser() -> argparse.ArgumentParser:
     """Return the command's parser."""
-    parser = Parser(
+    parser = argparse.ArgumentParser(
         prog=PROGRAM,
+        usage="%(prog)s [--strategy NAME] [--tests N ...] [--rounds N] … (--help says more)",
         description="Time isolation strategies on the same tests, on one server, round by round.",
         epilog="Several values of a size make several workloads, read side by side:"
         " --revisions 2 20 --tables 2 20 makes 2/2 and 20/20. A single value goes with all.",
     )
-    parser.add_argument(
+    add = parser.add_argument
+    name = "a module in project.testing, or any other, with a dot in its name; again for each more"
+    add(
         "--strategy",
         action="append",
         metavar="NAME",
-        help="a module in project.testing, or any module if there is a dot in its name; again for"
-        " each one more. By default function_level and session_level",
+        help=f"{name}. By default {' and '.join(BOTH)}",
     )
-    for field in fields(Workload):
-        parser.add_argument(
-            f"--{field.name}",
-            type=int,
-            nargs="+",
-            default=[field.default],
-            metavar="N",
-            help=f"{HELP[field.name]}. By default {field.default}",
-        )
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="by default 5")
-    parser.add_argument(
-        "--overhead", action="store_true", help="see what recording adds; takes twice as long"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="save the result")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it, as .png, .svg or .pdf")
+    for size in SIZES:
+        default = getattr(Workload(), size)
+        number = f"how many {size}, {LEAST[size]} or more. By default {default}"
+        add(f"--{size}", type=int, nargs="+", default=[default], metavar="N", help=number)
+    add("--only", action="append", choices=TESTS, help="one of the two tests. By default both")
+    add("--rounds", type=int, default=5, metavar="N", help="by default 5")
+    add("--json", type=Path, metavar="FILE", help="save the result")
+    add("--plot", type=Path, metavar="FILE", help="draw it, as .png, .svg or .pdf")
     return parser
-
-
-HELP = {
-    "tests": "how many tests",
-    "revisions": "how many migrations",
-    "tables": "how many tables they make",
-    "rows": "how many more rows each test finds in two of the tables",
-    "kinds": "how many of the two tests; 1 leaves out the one that can't pass under rollback",
-}
 
 
 def side_by_side(*sizes: list[int]) -> list[Workload]:
@@ -123,14 +101,6 @@ def side_by_side(*sizes: list[int]) -> list[Workload]:
         raise ValueError(f"give each size one value, or {longest} like the others")
     columns = [values * longest if len(values) == 1 else values for values in sizes]
     return [Workload(*row) for row in zip(*columns, strict=True)]
-
-
-def check_can_write(file: Path, endings: Collection[str]) -> None:
-    """Raise a ValueError unless a result can be written there: before it takes long to make one."""
-    if file.suffix.removeprefix(".") not in endings:
-        raise ValueError(f"{file} must end in {' or '.join(f'.{ending}' for ending in endings)}")
-    if file.is_dir() or not os.access(file if file.exists() else file.absolute().parent, os.W_OK):
-        raise ValueError(f"{file} can't be written")
 
 
 if __name__ == "__main__":

@@ -1,35 +1,82 @@
-"""Pictures of what a Recorder has recorded, and of comparisons."""
+"""Pictures of recorded sessions and of comparisons. Each says in words what it shows."""
 
-from collections.abc import Mapping, Sequence
-from itertools import cycle
+import io
+from collections.abc import Mapping
+from itertools import cycle, product
+from typing import Any
 
-import matplotlib.pyplot as plt
-from matplotlib.artist import Artist
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from project.timing import figures
+from project.timing.compare import OTHER, PARTS, SIZES
+from project.timing.figures import MEASURES, duration, sessions, spread
 from project.timing.recorder import Recorder
-from project.timing.results import PARTS, Comparison, Measure, Part, each_for, per_test
-from project.timing.workload import Workload
 
 # Colours that stay apart for colour-blind readers (Okabe and Ito, 2008).
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#BBBBBB"
-PURPLE, SKY = "#CC79A7", "#56B4E9"
+PURPLE, SKY, BLACK = "#CC79A7", "#56B4E9", "#333333"
+# A strategy's dots differ in shape too.
+STYLES = tuple(zip((RED, BLUE, GREEN, ORANGE, PURPLE, SKY, BLACK), "os^DvPX", strict=True))
+# In the order in which a test pays for them.
+COLOURS = dict(
+    zip(
+        (*PARTS.values(), OTHER),
+        (SKY, RED, ORANGE, BLUE, "#DDDDDD", GREEN, BLACK, PURPLE),
+        strict=True,
+    )
+)
 
-LINE_COLOURS = (RED, BLUE, GREEN, ORANGE, PURPLE, SKY)
-PART_COLOURS: dict[Part, str] = {
-    "creating": SKY,
-    "migrating": RED,
-    "connecting": ORANGE,
-    "cleaning": BLUE,
-    "other": PURPLE,
-    "data": "#DDDDDD",
-    "test": GREEN,
-}
+
+class Picture(Figure):
+    """A figure with an alternative text, `alt`, which a notebook stores beside it."""
+
+    alt = ""
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        file = io.BytesIO()
+        self.savefig(file, format="png", dpi=80)
+        bundle = {"image/png": file.getvalue(), "text/plain": self.alt}
+        return bundle, {"image/png": {"alt": self.alt}}
 
 
-def draw_lifetimes(recorders: Mapping[str, Recorder], title: str) -> Figure:
+def start(title: str, alt: str, rows: int, columns: int, height: float, **options: Any) -> Any:
+    """Return a picture and its axes, which share their scales."""
+    picture = Picture(figsize=(9, height), layout="constrained")
+    picture.alt = f"{title}. {alt}"
+    picture.suptitle(title, fontsize=11, x=0.01, ha="left")
+    axes = picture.subplots(rows, columns, sharex=True, squeeze=False, **options)
+    for axis in axes.flat:
+        axis.grid(axis="x", alpha=0.3)
+        axis.spines[["top", "right", "left"]].set_visible(False)
+        axis.tick_params(left=False, labelsize=9)
+    return picture, axes
+
+
+def finish(picture: Any, axis: Axes) -> Picture:
+    """Put the legend under a picture, each label once, and return it."""
+    marks = {label: mark for mark, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    place = {"loc": "outside lower center", "ncols": 6, "fontsize": 9, "frameon": False}
+    picture.legend(marks.values(), marks.keys(), **place)
+    assert isinstance(picture, Picture)
+    return picture
+
+
+def styles(found: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Return each strategy's colour and shape."""
+    return dict(zip(dict.fromkeys(found.strategy), cycle(STYLES), strict=False))
+
+
+def draw_bar(axis: Axes, lane: int, begin: float, end: float, colour: str, label: str) -> None:
+    """Draw a bar from `begin` to `end`, both in seconds, on a scale of milliseconds."""
+    # The white edge keeps two bars apart where one ends and the next begins.
+    style: Any = {"height": 0.6, "color": colour, "edgecolor": "white", "linewidth": 0.7}
+    axis.barh(lane, (end - begin) * 1000, left=begin * 1000, label=label, **style)
+
+
+def draw_lifetimes(recorders: Mapping[str, Recorder], title: str) -> Picture:
     """Draw when each fixture lived, one panel for each recorded session, all to one scale.
 
     A lane for each fixture, the tests on top. A bar is dark while a fixture is set up or torn
@@ -39,220 +86,150 @@ def draw_lifetimes(recorders: Mapping[str, Recorder], title: str) -> Figure:
         recorders: a name for each session, and what was recorded of it.
         title: what the picture shows.
     """
+    panels = {
+        f"{name}: {len(r.tests)} tests, Alembic ran {len(r.migrations)} times": r
+        for name, r in recorders.items()
+    }
     lanes = [1 + len({span.name for span in r.fixtures}) for r in recorders.values()]
-    figure, axes = plt.subplots(
-        len(recorders),
-        1,
-        sharex=True,
-        squeeze=False,
-        figsize=(9, 0.9 + sum(0.55 + 0.27 * n for n in lanes)),
-        height_ratios=[n + 1 for n in lanes],
-        layout="constrained",
-    )
-    for axis, (name, recorder) in zip(axes[:, 0], recorders.items(), strict=True):
-        draw_session(axis, name, recorder)
-    axes[-1, 0].set_xlim(left=0)
-    axes[-1, 0].set_xlabel("milliseconds since the session began")
-    figure.suptitle(title, fontsize=11, x=0.01, ha="left")
-    figure.legend(*legend(axes[0, 0]), loc="outside lower center", ncols=5, frameon=False)
-    plt.close(figure)  # the notebook shows the returned figure; pyplot would show it once more
-    return figure
+    height = 0.9 + sum(0.55 + 0.27 * n for n in lanes)
+    alt = f"A lane for each fixture, over time. {'; '.join(panels)}."
+    picture, axes = start(title, alt, len(lanes), 1, height, height_ratios=[n + 1 for n in lanes])
+    for axis, (name, recorder) in zip(axes[:, 0], panels.items(), strict=True):
+        draw_session(axis, recorder)
+        axis.set_title(name, fontsize=10, loc="left")
+    axes[-1, 0].set(xlim=(0, None), xlabel="milliseconds since the session began")
+    return finish(picture, axes[0, 0])
 
 
-def draw_session(axis: Axes, name: str, recorder: Recorder) -> None:
+def draw_session(axis: Axes, recorder: Recorder) -> None:
     """Draw one session's lanes."""
     names = ["tests", *dict.fromkeys(span.name for span in recorder.fixtures)]
-    for span in recorder.spans:
-        lane = 0 if span.kind == "test" else names.index(span.name)
-        if span.kind == "test":
-            draw_bar(axis, lane, span.ready, span.ending, GREEN, "test")
-        else:
-            draw_bar(axis, lane, span.ready, span.ending, GREY, "fixture lives")
-            draw_bar(axis, lane, span.start, span.ready, BLUE, "set-up, tear-down")
-            draw_bar(axis, lane, span.ending, span.end, BLUE, "set-up, tear-down")
+    for span in recorder.tests:
+        draw_bar(axis, 0, span.ready, span.ending, GREEN, "test")
+    for span in recorder.fixtures:
+        lane = names.index(span.name)
+        draw_bar(axis, lane, span.ready, span.ending, GREY, "fixture lives")
+        draw_bar(axis, lane, span.start, span.ready, BLUE, "set-up, tear-down")
+        draw_bar(axis, lane, span.ending, span.end, BLUE, "set-up, tear-down")
     lane = names.index("migrate_db") if "migrate_db" in names else 0
     for run in recorder.migrations:
         up = run.direction != "downgrade"
-        axis.plot(
-            run.at * 1000,
-            lane,
-            "^" if up else "v",
-            color=RED if up else ORANGE,
-            markeredgecolor="white",
-            markersize=9,
-            linestyle="none",
-            label="Alembic upgrades" if up else "Alembic downgrades",
-        )
-    axis.set_yticks(range(len(names)), names, fontsize=9)
+        mark, colour, label = ("^", RED, "upgrades") if up else ("v", ORANGE, "downgrades")
+        style: Any = {"markeredgecolor": "white", "markersize": 9, "linestyle": "none"}
+        axis.plot(run.at * 1000, lane, mark, color=colour, label=f"Alembic {label}", **style)
+    axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.4, -0.6)
-    axis.grid(axis="x", alpha=0.3)
-    axis.spines[["top", "right", "left"]].set_visible(False)
-    axis.tick_params(left=False)
-    axis.set_title(
-        f"{name}: {len(recorder.tests)} tests, Alembic ran {len(recorder.migrations)} times",
-        fontsize=10,
-        loc="left",
-    )
 
 
-def draw_bar(axis: Axes, lane: int, start: float, end: float, colour: str, label: str) -> None:
-    """Draw a bar from `start` to `end`, both in seconds, on a scale of milliseconds."""
-    axis.barh(
-        lane,
-        (end - start) * 1000,
-        left=start * 1000,
-        height=0.6,
-        color=colour,
-        edgecolor="white",  # keeps two bars apart where one ends and the next begins
-        linewidth=0.7,
-        label=label,
-    )
+def draw_costs(found: pd.DataFrame, title: str = "") -> Picture:
+    """Draw a whole test under each strategy by part, medians over rounds, a panel per workload.
 
-
-def legend(axis: Axes) -> tuple[list[Artist], list[str]]:
-    """Return an axis's handles and labels, each label once."""
-    handles, labels = axis.get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    return list(unique.values()), list(unique)
-
-
-def draw_costs(
-    comparison: Comparison, workloads: Sequence[Workload] = (), title: str = ""
-) -> Figure:
-    """Draw what a test costs under each strategy, by part: medians over rounds.
-
-    A strategy whose tests failed has no bar.
-
-    Args:
-        comparison: what was measured.
-        workloads: a panel for each, with a scale of its own; by default all.
-        title: what the picture shows. By default what all rounds agree on.
+    A strategy whose tests failed has no bar. By default the title is what all rounds agree on.
     """
-    workloads = workloads or comparison.workloads
-    bars = len(comparison.strategies)
-    figure, axes = plt.subplots(
-        len(workloads),
-        1,
-        squeeze=False,
-        figsize=(9, 1.2 + len(workloads) * (0.7 + 0.4 * bars)),
-        layout="constrained",
-    )
-    for axis, workload in zip(axes[:, 0], workloads, strict=True):
-        for lane, strategy in enumerate(comparison.strategies):
-            if comparison.error(strategy, workload):
-                axis.text(0, lane, " failed", va="center", fontsize=9)
-                continue
-            start = 0.0
-            for part, colour in PART_COLOURS.items():
-                length = comparison.spread(strategy, workload, each_for(part)).median
-                if length:
-                    draw_bar(axis, lane, start, start + length, colour, PARTS[part])
-                start += length
-            axis.text(start * 1000, lane, f"  {start * 1000:,.0f} ms", va="center", fontsize=9)
-        axis.set_yticks(range(bars), comparison.strategies, fontsize=9)
-        axis.set_ylim(bars - 0.5, -0.5)
-        axis.margins(x=0.12)
-        axis.set_xlim(left=0)
-        axis.grid(axis="x", alpha=0.3)
-        axis.spines[["top", "right", "left"]].set_visible(False)
-        axis.tick_params(left=False)
-        axis.set_title(str(workload), fontsize=10, loc="left")
-    axes[-1, 0].set_xlabel("milliseconds per test")
-    figure.suptitle(title or finding(comparison, workloads), fontsize=11, x=0.01, ha="left")
-    figure.legend(*legend(axes[0, 0]), loc="outside lower center", ncols=4, frameon=False)
-    plt.close(figure)
-    return figure
+    panels = dict(figures.workloads(found))
+    names = list(dict.fromkeys(found.strategy))
+    height = 1.2 + len(panels) * (0.7 + 0.4 * len(names))
+    alt = f"Bars of milliseconds. {in_words(found)}"
+    picture, axes = start(title or finding(found), alt, len(panels), 1, height)
+    for axis, (workload, rows) in zip(axes[:, 0], panels.items(), strict=True):
+        own = spread(sessions(rows).own).droplevel(SIZES)["median"]
+        lengths = figures.by_part(rows)["test"].droplevel(SIZES)
+        for lane, name in enumerate(names):
+            ends = lengths.loc[name].cumsum() if name in lengths.index else pd.Series([0.0])
+            for part, end in ends.items() if name in lengths.index else ():
+                if length := lengths.loc[name, part]:
+                    draw_bar(axis, lane, end - length, end, COLOURS[part], part)
+            whole = ends.iloc[-1]
+            text = f"  {duration(whole)}, own: {duration(own[name])}" if whole else " failed"
+            axis.text(whole * 1000, lane, text, va="center", fontsize=9)
+        axis.set_yticks(range(len(names)), names)
+        axis.set_ylim(len(names) - 0.5, -0.5)
+        axis.margins(x=0.25)
+        axis.set_title(workload, fontsize=10, loc="left")
+    axes[-1, 0].set(xlim=(0, None), xlabel="milliseconds of a whole test")
+    return finish(picture, axes[0, 0])
 
 
-def draw_overview(comparison: Comparison, title: str = "") -> Figure:
-    """Draw what a test costs under each strategy on every workload, on one logarithmic scale.
+def draw_overview(found: pd.DataFrame, title: str = "") -> Picture:
+    """Draw own costs and whole tests under each strategy on every workload, on one scale.
 
-    A dot is the median of the rounds; the line through it goes from the lowest to the highest.
-
-    Args:
-        comparison: what was measured.
-        title: what the picture shows. By default what all rounds agree on.
+    A dot is the median of the rounds; the line through it goes from the lowest to the highest. By
+    default the title is what all rounds agree on.
     """
-    workloads = comparison.workloads
-    figure, axis = plt.subplots(figsize=(9, 1.6 + 0.35 * len(workloads)), layout="constrained")
-    for strategy, colour in zip(comparison.strategies, cycle(LINE_COLOURS), strict=False):
-        for lane, workload in enumerate(workloads):
-            if comparison.error(strategy, workload):
+    panels = dict(figures.workloads(found))
+    alt = f"Dots on a logarithmic scale, {len(panels)} workloads. {in_words(found)}"
+    picture, axes = start(title or finding(found), alt, 1, 2, 1.6 + 0.45 * len(panels), sharey=True)
+    look = styles(found)
+    for axis, measure in zip(axes[0], ("own", "whole"), strict=True):
+        milliseconds = spread(sessions(found)[measure]).dropna() * 1000
+        for (lane, rows), (number, name) in product(enumerate(panels.values()), enumerate(look)):
+            key = (name, *rows[SIZES].iloc[0])
+            if key not in milliseconds.index:
                 continue
-            spread = comparison.spread(strategy, workload)
-            ends = [spread.low * 1000, spread.high * 1000]
-            axis.plot(ends, [lane, lane], color=colour, linewidth=3, alpha=0.4)
-            axis.plot(spread.median * 1000, lane, "o", color=colour, label=strategy)
-    axis.set_xscale("log")
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter("{x:,g}")
-    axis.xaxis.set_minor_formatter(NullFormatter())
-    axis.set_yticks(range(len(workloads)), [str(workload) for workload in workloads], fontsize=9)
-    axis.set_ylim(len(workloads) - 0.4, -0.6)
-    axis.set_xlabel("milliseconds per test, without the test itself (logarithmic)")
-    axis.grid(axis="x", alpha=0.3)
-    axis.spines[["top", "right", "left"]].set_visible(False)
-    axis.tick_params(left=False)
-    figure.suptitle(title or finding(comparison, workloads), fontsize=11, x=0.01, ha="left")
-    figure.legend(*legend(axis), loc="outside lower center", ncols=4, frameon=False)
-    plt.close(figure)
-    return figure
-
-
-def finding(comparison: Comparison, workloads: Sequence[Workload]) -> str:
-    """Say which strategy costs least per test, or else most, if every round agrees on it."""
-    sound = [s for s in comparison.strategies if not any(comparison.error(s, w) for w in workloads)]
-    for word, holds in (("least", lambda r: r.high < 1), ("most", lambda r: r.low > 1)):
-        for one in sound:
-            others = [other for other in sound if other != one]
-            ratios = [comparison.ratio(one, o, w) for o in others for w in workloads]
-            if ratios and all(map(holds, ratios)):
-                return f"{one} costs {word} per test"
-    return "What a test costs"
+            (colour, shape), (dot, low, high) = look[name], milliseconds.loc[key]
+            y = lane + 0.6 * ((number + 0.5) / len(look) - 0.5)  # beside the others' dots
+            axis.plot([low, high], [y, y], color=colour, linewidth=3, alpha=0.4)
+            axis.plot(dot, y, shape, color=colour, markersize=5, label=name)
+        axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter("{x:,g}")
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.tick_params(axis="x", labelsize=7)
+        axis.set_title(MEASURES[measure], fontsize=10, loc="left")
+    axes[0, 0].set_yticks(range(len(panels)), list(panels))
+    axes[0, 0].set_ylim(len(panels) - 0.4, -0.6)
+    picture.supxlabel("milliseconds (logarithmic)", fontsize=10)
+    return finish(picture, axes[0, 0])
 
 
 def draw_growth(
-    comparisons: Mapping[str, Comparison],
-    size: str,
-    title: str,
-    measure: Measure = per_test,
-    label: str = "milliseconds per test",
-) -> Figure:
-    """Draw how a cost grows with `tests`, `revisions`, `tables` or `rows`.
+    comparisons: Mapping[str, pd.DataFrame], size: str, title: str, measure: str = "own"
+) -> Picture:
+    """Draw how a measure grows with `tests`, `revisions` or `tables`: a point for each round.
 
-    A point for each round and a line fitted through all of them.
+    The lines lead through the medians. All panels have one scale.
 
     Args:
         comparisons: a panel for each, under its name; each has two values of `size` or more.
         size: which.
         title: what the picture shows.
-        measure: what is drawn, in seconds.
-        label: what it is, for the axis; in milliseconds.
+        measure: what is drawn.
     """
-    figure, axes = plt.subplots(
-        1, len(comparisons), squeeze=False, figsize=(9, 3.6), layout="constrained"
-    )
-    for axis, (name, comparison) in zip(axes[0], comparisons.items(), strict=True):
-        workloads = comparison.along(size)
-        sizes = [getattr(workload, size) for workload in workloads]
-        ends = [sizes[0], sizes[-1]]
-        for strategy, colour in zip(comparison.strategies, cycle(LINE_COLOURS), strict=False):
-            if any(comparison.error(strategy, workload) for workload in workloads):
-                continue
-            for x, workload in zip(sizes, workloads, strict=True):
-                ys = [measure(session) * 1000 for session in comparison.of(strategy, workload)]
-                axis.plot([x] * len(ys), ys, "o", color=colour, alpha=0.5)
-            line = comparison.fit(strategy, size, measure)
-            axis.plot(ends, [line.at(x) * 1000 for x in ends], color=colour, label=strategy)
-        axis.set_title(f"{name}, {comparison.rounds} rounds", fontsize=10, loc="left")
+    panels = {name: figures.along(found, size) for name, found in comparisons.items()}
+    alt = " ".join(f"{name}: {in_words(found, measure)}" for name, found in panels.items())
+    picture, axes = start(title, alt, 1, len(panels), 3.6, sharey=True)
+    for axis, (name, found) in zip(axes[0], panels.items(), strict=True):
+        points = sessions(found)[measure].dropna() * 1000
+        for strategy, values in points.groupby(level="strategy", sort=False):
+            colour, shape = styles(found)[strategy]
+            values.index = values.index.get_level_values(size)
+            axis.plot(values, shape, color=colour, alpha=0.5)
+            medians = values.groupby(level=0).median()
+            axis.plot(medians, f"{shape}-", color=colour, label=strategy)
+        axis.set_title(f"{name}, {found['round'].nunique()} rounds", fontsize=10, loc="left")
         axis.set_xlabel(size)
-        axis.set_xticks(sizes)
-        axis.yaxis.set_major_formatter("{x:,.0f}")
-        axis.set_ylim(bottom=0)
-        axis.grid(alpha=0.3)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(frameon=False)
-    axes[0, 0].set_ylabel(label)
-    figure.suptitle(title, fontsize=11, x=0.01, ha="left")
-    plt.close(figure)
-    return figure
+        axis.yaxis.set_major_formatter("{x:,g}")
+        axis.grid(axis="y", alpha=0.3)
+    axes[0, 0].set(ylim=(0, None), ylabel=f"milliseconds: {MEASURES[measure]}")
+    return finish(picture, axes[0, 0])
+
+
+def finding(found: pd.DataFrame) -> str:
+    """Say which strategy costs least per test, or else most, if all rounds agree on it."""
+    own = sessions(found).own.unstack("strategy").dropna(axis=1)
+    if found["round"].nunique() >= figures.ENOUGH:
+        for word, first in (("least", own.idxmin(axis=1)), ("most", own.idxmax(axis=1))):
+            if len(own.columns) > 1 and first.nunique() == 1:
+                return f"{first.iloc[0]} costs {word} per test"
+    return "What a test costs"
+
+
+def in_words(found: pd.DataFrame, *measures: str) -> str:
+    """Say each strategy's medians over the workloads, from the lowest to the highest."""
+    said = []
+    for measure in measures or ("own", "whole"):
+        medians = spread(sessions(found)[measure])["median"].dropna()
+        ends = medians.groupby(level="strategy", sort=False).agg(["min", "max"]).map(duration)
+        texts = [f"{name} {' to '.join(dict.fromkeys(row))}" for name, *row in ends.itertuples()]
+        said.append(f"{MEASURES[measure].capitalize()}: {', '.join(texts)}.")
+    return " ".join(said)

@@ -13,6 +13,8 @@ INSUFFICIENT_PRIVILEGE = "42501"
 LOCK_NOT_AVAILABLE = "55P03"
 OBJECT_IN_USE = "55006"
 QUERY_CANCELED = "57014"
+# No such type or operator class, function, table, schema.
+UNDEFINED = ("42704", "42883", "42P01", "3F000")
 
 
 def sqlstate(error: BaseException) -> str | None:

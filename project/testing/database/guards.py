@@ -16,6 +16,7 @@ PACKAGE = __name__.removesuffix("database.guards")  # with the dot at its end
 # What each `keep_out` has refused and no test has failed for.
 REFUSED = pytest.StashKey[list[list[str]]]()
 ENDED = pytest.StashKey[str]()
+SAID = pytest.StashKey[set[str]]()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -135,12 +136,28 @@ def pytest_runtest_makereport(
     return report
 
 
+def say(config: pytest.Config, line: str) -> None:
+    """Say something on the terminal, once, also from a pytest-xdist worker."""
+    if hasattr(config, "workeroutput"):
+        config.workeroutput.setdefault("said", []).append(line)
+        return
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    said = config.stash.setdefault(SAID, set())
+    if reporter and line not in said:
+        reporter.ensure_newline()
+        reporter.write_line(line, yellow=True)
+    said.add(line)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: object) -> None:
-    """Take over from a pytest-xdist worker why it has ended the session."""
-    ended = getattr(node, "workeroutput", {}).get("ended")
-    if ended:
-        node.config.stash[ENDED] = ended  # type: ignore[attr-defined]
+    """Take over from a pytest-xdist worker what it says, and why it has ended the session."""
+    output = getattr(node, "workeroutput", {})
+    config: pytest.Config = node.config  # type: ignore[attr-defined]
+    for line in output.get("said", ()):
+        say(config, line)
+    if "ended" in output:
+        config.stash[ENDED] = output["ended"]
 
 
 @pytest.hookimpl(trylast=True)

@@ -31,6 +31,7 @@ from .errors import (
     sqlstate,
     stop,
 )
+from .likeness import copy_settings, locale_of_original
 from .names import DsnPair, database_of, lock_number, make_test_dsn
 
 LOCK_SECONDS = 5  # for a lock in the test database
@@ -204,10 +205,13 @@ async def comment_on(connection: AsyncConnection, name: str) -> str | None:
 
 
 async def create_database(connection: AsyncConnection, name: str, run: str = "") -> None:
-    """Create a database with our mark and the run's, in which nobody waits for a lock for long."""
+    """Create a database like the one connected to, with our mark and the run's."""
+    options = await locale_of_original(connection)
     quoted = quote(connection, name)
     try:
-        await connection.exec_driver_sql(f"CREATE DATABASE {quoted} CONNECTION LIMIT {MARK}")
+        await connection.exec_driver_sql(
+            f"CREATE DATABASE {quoted} CONNECTION LIMIT {MARK}{options}"
+        )
     except DBAPIError as error:
         if sqlstate(error) == DUPLICATE_DATABASE:
             stop(
@@ -219,6 +223,7 @@ async def create_database(connection: AsyncConnection, name: str, run: str = "")
             role = quote(connection, (await connection.exec_driver_sql("SELECT user")).scalar_one())
             message += f". Let an administrator run: ALTER ROLE {role} CREATEDB"
         stop(message)
+    await copy_settings(connection, connection.engine.url.database or "", name)
     await sign_database(connection, name, run)
 
 
@@ -279,6 +284,30 @@ async def drop_own_database(
     if comment:
         how = " WITH (FORCE)" if force else ""
         await connection.exec_driver_sql(f"DROP DATABASE {quote(connection, pair.name)}{how}")
+
+
+async def add_extensions(original: str, test: str) -> dict[str, str]:
+    """Create in one database the extensions that only another one has.
+
+    Args:
+        original: the DSN of the one that has them.
+        test: the DSN of the one that gets them.
+
+    Returns:
+        What became of each of them: an empty text, or why this role may not create it.
+    """
+    listed = "SELECT extname FROM pg_extension"
+    became: dict[str, str] = {}
+    async with admin_connection(original) as there, admin_connection(test) as here:
+        has = set((await here.exec_driver_sql(listed)).scalars())
+        for name in (await there.exec_driver_sql(listed)).scalars():
+            if name not in has:
+                try:
+                    await here.exec_driver_sql(f"CREATE EXTENSION {quote(here, name)} CASCADE")
+                    became[name] = ""
+                except DBAPIError as error:
+                    became[name] = first_line(error)
+    return became
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Dialect, Engine, Pool, event, make_url
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from .errors import stop
 from .lifecycle import ADMIN, admin_connection, comment_of, run_async
@@ -69,6 +69,27 @@ async def prove(session: AsyncSession | AsyncConnection, pair: DsnPair) -> None:
             f"The connection is not on this run's test database {pair.name!r}, so nothing is"
             " changed there. Another run may have made that database anew."
         )
+
+
+def confine(manager: Any, pair: DsnPair) -> None:
+    """Have a session manager's engine refuse each statement on another database than the run's.
+
+    Args:
+        manager: made by your own factory, perhaps; its `asessionmaker` is bound to one engine.
+        pair: the run's databases.
+    """
+
+    def about_to_run(connection: Connection, *_: object) -> None:
+        if not is_on(connection, pair):
+            connection.invalidate()
+            raise WrongDatabaseError(
+                f"`db` is on {place_of(connection).name!r}, and this run's test database is"
+                f" {pair.name!r}. Let session_manager_factory use the DSN that it is given."
+            )
+
+    engine = manager.asessionmaker().bind
+    if isinstance(engine, AsyncEngine):
+        event.listen(engine.sync_engine, "before_cursor_execute", about_to_run)
 
 
 @contextmanager

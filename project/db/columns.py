@@ -6,11 +6,9 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.schema import CreateColumn
 
-from project.timing.tables import Table
 
-
-def compare_columns(connection: Connection, model: type[DeclarativeBase]) -> Table:
-    """Tabulate a model's columns: the Python type, the DDL made of it, and what is in the database.
+def compare_columns(connection: Connection, model: type[DeclarativeBase]) -> list[dict[str, str]]:
+    """Return a model's columns: the Python type, the DDL made of it, and what is in the database.
 
     Args:
         connection: to a database that has the model's table.
@@ -24,8 +22,13 @@ def compare_columns(connection: Connection, model: type[DeclarativeBase]) -> Tab
     rows = []
     for column in table.columns:
         (annotated,) = get_args(model.__annotations__[column.name])
-        python_type = annotated.__name__ if isinstance(annotated, type) else str(annotated)
-        ddl = CreateColumn(column).compile(dialect=connection.dialect)
         answer = found[column.name]
-        rows.append((python_type, ddl, answer["type"], answer["nullable"], answer["default"]))
-    return Table(["Python", "DDL", "type found", "NULL allowed", "default found"], rows)
+        row = {
+            "Python": annotated.__name__ if isinstance(annotated, type) else annotated,
+            "DDL": CreateColumn(column).compile(dialect=connection.dialect),
+            "type found": answer["type"],
+            "NULL allowed": answer["nullable"],
+            "default found": answer["default"],
+        }
+        rows.append({name: str(value) for name, value in row.items()})
+    return rows

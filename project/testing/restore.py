@@ -1,0 +1,151 @@
+"""Restore: look after each test whether the database is as it was, mend it, or replace it.
+
+Migrate once for all sessions, as under template, and clone once. After each test one statement
+asks the clone what is new. Rows are deleted and sequences set back, in the same round trip. What
+can't be mended, such as a changed schema, is replaced by another clone.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, suppress
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from . import SHARED_FIXTURES
+from .database.errors import first_line
+from .database.lifecycle import admin_connection, drop_own_database
+from .database.names import DsnPair
+from .database.proof import prove
+from .leaks import REPORT, Objects, differences, note_leak, objects_in
+from .look import Clean, Schema, begin, schema_of
+from .one_loop import no_task_left
+from .session_manager import Manager
+from .shared_manager import SharedManager
+from .template import _clean_db_admin, clone_for_test, migrate_db
+
+__all__ = ["_clean_db_admin", "migrate_db"]  # as under template
+
+pytest_plugins = (
+    *SHARED_FIXTURES,
+    f"{__package__}.clean_dsn",
+    f"{__package__}.leaks",
+    f"{__package__}.one_loop",
+)
+
+# What the driver raises where a test has broken the connection, or the statement can't be run.
+BROKEN = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+
+class Clone:
+    """The test database: a clone of the template, looked at over a connection of its own.
+
+    Args:
+        admin: the connection that makes and drops it.
+        template: the name of the template.
+        pair: the run's databases.
+    """
+
+    def __init__(self, admin: AsyncConnection, template: str, pair: DsnPair) -> None:
+        self._admin, self._template, self._pair = admin, template, pair
+        self._stack = AsyncExitStack()
+        self._schema: Schema | None = None
+
+    async def make(self) -> None:
+        """Make the clone, and connect to it."""
+        await clone_for_test(self._admin, self._template, self._pair)
+        connection = await self._stack.enter_async_context(admin_connection(self._pair.test))
+        await prove(connection, self._pair)
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert isinstance(driver, asyncpg.Connection)
+        self._driver = driver
+        await driver.execute("SET search_path = pg_catalog; SET synchronous_commit = off")
+        self._schema = self._schema or await schema_of(driver)
+        self._clean: Clean = await begin(driver, self._schema)
+        self._quiet = 0
+
+    async def look_and_mend(self) -> str | None:
+        """Mend what a test has changed; return what can't be mended, or None."""
+        try:
+            reason, self._quiet = await self._driver.fetchrow(
+                "SELECT * FROM pg_temp.look_and_mend($1, $2, $3)",
+                self._clean.horizon,
+                self._clean.objects,
+                self._quiet,
+            )
+        except BROKEN as error:
+            return f"can't be mended after: {first_line(error)}"
+        return None if reason is None else str(reason)
+
+    async def objects(self) -> Objects:
+        """Return what the schema has, to compare. Nothing, where the connection is broken."""
+        with suppress(*BROKEN):
+            return await objects_in(self._driver)
+        return {}
+
+    async def drop(self) -> None:
+        """Drop the clone, and end all sessions on it."""
+        with suppress(*BROKEN):
+            await self._stack.aclose()
+        await drop_own_database(self._admin, self._pair, force=True)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _clean_db_clone(
+    _clean_db_admin: AsyncConnection,
+    migrate_db: str,
+    dsn_pair: DsnPair,
+    keep_test_db: Callable[[], bool],
+) -> AsyncIterator[Clone]:
+    """Make the test database; drop it at the end of the session."""
+    clone = Clone(_clean_db_admin, migrate_db, dsn_pair)
+    await clone.make()
+    yield clone
+    if not keep_test_db():
+        await clone.drop()
+
+
+@pytest.fixture(scope="session")
+def create_test_db(_clean_db_clone: Clone, dsn_pair: DsnPair) -> str:
+    """Return the DSN of the test database."""
+    return dsn_pair.test
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _clean_db_manager(
+    create_test_db: str,
+    dsn_pair: DsnPair,
+    session_manager_factory: Callable[[str], Manager],
+) -> AsyncIterator[SharedManager]:
+    """Yield the session manager, and with it the engine, that all tests share."""
+    shared = SharedManager(session_manager_factory, dsn_pair)
+    yield shared
+    await shared.manager.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def db(
+    _clean_db_clone: Clone,
+    _clean_db_manager: SharedManager,
+    keep_test_db: Callable[[], bool],
+    request: pytest.FixtureRequest,
+) -> AsyncIterator[Manager]:
+    """Yield the session manager; after the test, have the database as the migrations left it."""
+    await _clean_db_manager.begin_test()
+    async with no_task_left():
+        yield _clean_db_manager.manager
+    if keep_test_db():
+        return
+    await _clean_db_manager.reset_connections()
+    reason = await _clean_db_clone.look_and_mend()
+    if reason is None:
+        return
+    report = request.config.getoption(REPORT)
+    before = await _clean_db_clone.objects() if report else {}
+    await _clean_db_manager.renew()
+    await _clean_db_clone.drop()
+    await _clean_db_clone.make()
+    if report:
+        changes = differences(await _clean_db_clone.objects(), before) if before else []
+        note_leak(request.node, changes or [reason])

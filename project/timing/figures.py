@@ -1,0 +1,340 @@
+"""Tables and sentences about comparisons and recorded sessions, for a notebook and a terminal.
+
+*Own cost per test* is what a strategy adds to a test: set-up, tear-down and connections. *Whole
+test* is that with the test's data and its body. Of a session, both add up the medians over its
+tests: a stall of the machine in one of the tests doesn't count.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations, pairwise
+from math import ceil, isnan
+
+import pandas as pd
+
+from project.timing.compare import COLUMNS, KEYS, OTHER, PARTS, RUN, SIZES, comparison
+from project.timing.recorder import Recorder, costs_of
+
+MEASURES = {
+    "own": "own cost per test",
+    "whole": "whole test",
+    "once": "own cost per session",
+    "run": "whole run",
+    "in_all": "own cost of all tests and the session",
+}
+NOT_THE_STRATEGY = ("the test's data", "the test itself", RUN)
+ENOUGH = 3  # rounds; fewer show nothing
+WIDE = 0.5  # rounds further apart than this share of their median give an order but no figure
+LEAST = 0.0001
+MUCH = 50  # times the cost of a connection; where all is well, a database is made in some ten
+
+
+def sessions(found: pd.DataFrame, failed: bool = False) -> pd.DataFrame:
+    """Return each session's `MEASURES` in seconds, by strategy, sizes and round.
+
+    Where a strategy's tests failed on a workload in any round, there is nothing to compare: a test
+    that fails may well be fast. Its figures are left empty, unless `failed` asks for them.
+    """
+    each = found.each * found.times / found.tests
+    own = ~found.part.isin(NOT_THE_STRATEGY)
+    figures = {
+        "own": each.where(own & (found.per == "test"), 0),
+        "whole": each.where(found.per == "test", 0),
+        "once": found.seconds.where(own & (found.per == "session"), 0),
+        "run": found.seconds.where(found.what == RUN, 0),
+        "in_all": found.seconds.where(own, 0),
+    }
+    sums = found.assign(**figures).groupby(KEYS, sort=False)[list(MEASURES)].sum()
+    return sums if failed else without_failures(found, sums)
+
+
+def without_failures(found: pd.DataFrame, figures: pd.DataFrame) -> pd.DataFrame:
+    """Empty the figures of each strategy and workload with a failure in any round."""
+    why = found.groupby(KEYS[:-1], sort=False).error.max()
+    failed = figures.index.droplevel("round").isin(why[why != ""].index)
+    return figures.mask(pd.Series(failed, figures.index), axis=0)
+
+
+def spread(figures: pd.Series) -> pd.DataFrame:
+    """Return the median, the lowest and the highest over the rounds."""
+    keys = [name for name in figures.index.names if name != "round"]
+    return figures.groupby(level=keys, sort=False).agg(["median", "min", "max"])
+
+
+def ratios(found: pd.DataFrame, dear: str, cheap: str, measure: str = "own") -> pd.DataFrame:
+    """Return the spread of two strategies' ratio, for each workload, taken round by round.
+
+    Both sessions of a round ran one after the other: what slows the machine down for a while
+    slows both.
+    """
+    figures = sessions(found)[measure]
+    return spread(figures.xs(dear, level="strategy") / figures.xs(cheap, level="strategy"))
+
+
+def along(found: pd.DataFrame, size: str) -> pd.DataFrame:
+    """Return the workloads that differ from the first in this size alone."""
+    others = [other for other in SIZES if other != size]
+    return found[(found[others] == found[others].iloc[0]).all(axis=1)]
+
+
+def workloads(found: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield each workload's name, such as `100 tests, 2 revisions, 2 tables`, and its rows."""
+    for sizes, rows in found.groupby(SIZES, sort=False):
+        named = zip(sizes, SIZES, strict=True)
+        yield ", ".join(f"{n:,} {size[:-1] if n == 1 else size}" for n, size in named), rows
+
+
+def summary(found: pd.DataFrame) -> pd.DataFrame:
+    """Tabulate what each strategy costs on each workload: medians and ranges over the rounds.
+
+    A strategy whose tests failed has no figures; `verdicts` says why.
+    """
+    figures = sessions(found)
+    shown = {name: key for key, name in MEASURES.items() if key != "in_all"}
+    table = pd.DataFrame({name: written(spread(figures[key])) for name, key in shown.items()})
+    table[MEASURES["own"]] = table[MEASURES["own"]].replace("", "failed")
+    same = [size for size in SIZES if table.index.get_level_values(size).nunique() == 1]
+    return titled(table.droplevel(same), found)
+
+
+def titled(table: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """Say in a table's corner of how many rounds its figures are."""
+    rounds = found["round"].nunique()
+    few = f"{rounds} round{'s' * (rounds > 1)}: too few to compare"
+    return table.rename_axis(
+        columns=f"median (range) of {rounds} rounds" if rounds >= ENOUGH else few
+    )
+
+
+def by_part(found: pd.DataFrame) -> pd.DataFrame:
+    """Return where the time goes: each part's seconds per session and per test, as medians."""
+    each = found.each * found.times / found.tests
+    seconds = found.assign(seconds=each.where(found.per == "test", found.seconds))
+    figures = seconds.groupby([*KEYS, "per", "part"], sort=False).seconds.sum()
+    figures = without_failures(found, figures.unstack(["per", "part"], fill_value=0))
+    figures = figures.groupby(level=KEYS[:-1], sort=False).median().dropna(how="all")
+    names = [part for part in (*PARTS.values(), OTHER) if part != RUN]
+    columns = pd.MultiIndex.from_product([["session", "test"], names], names=["per", "part"])
+    return figures.reindex(columns=columns).fillna(0)
+
+
+def parts(found: pd.DataFrame) -> pd.DataFrame:
+    """Tabulate where a workload's time goes, by part: medians over the rounds."""
+    table = by_part(found).droplevel(SIZES).T.map(lambda s: duration(s) if s else "")
+    return table[(table != "").any(axis=1)].rename(lambda per: f"per {per}", level="per")
+
+
+def by_fixture(found: pd.DataFrame) -> pd.DataFrame:
+    """Tabulate how often each fixture was set up and torn down, and the median cost of each time.
+
+    What costs less than a tenth of a millisecond everywhere is left out.
+    """
+    found = found[(found.what != RUN) & found.error.eq("")]
+    cells = found.groupby(["phase", "what", "strategy"], sort=False)
+    cells = cells.agg(times=("times", "first"), each=("each", "median"))
+    text = (cells.times.astype(str) + " × " + cells.each.map(duration))[cells.each >= LEAST]
+    table = text.unstack("strategy").fillna("")[list(dict.fromkeys(found.strategy))]
+    return table.reindex(["set-up", "test", "tear-down"], level="phase")
+
+
+def verdicts(found: pd.DataFrame) -> list[str]:
+    """Say for each pair of strategies on a workload which costs more, if the rounds agree."""
+    why = found.groupby("strategy", sort=False).error.max()
+    failed = [f"{strategy} failed: {error}" for strategy, error in why.items() if error]
+    passed = sessions(found).own.groupby(level="strategy").median().dropna()
+    pairs = combinations(passed.sort_values(ascending=False).index, 2)
+    return failed + [verdict(found, dear, cheap) for dear, cheap in pairs]
+
+
+def verdict(found: pd.DataFrame, dear: str, cheap: str) -> str:
+    """Say how many times as much one strategy costs as another, of its own and with the test."""
+    rounds = found["round"].nunique()
+    (own, low, high), (whole, *ends) = (
+        ratios(found, dear, cheap, measure).iloc[0] for measure in ("own", "whole")
+    )
+    range_ = f"{two_figures(low)} to {two_figures(high)} times in {rounds} rounds"
+    if rounds < ENOUGH:
+        return f"{dear} against {cheap}: {range_}. Fewer than three rounds show nothing."
+    if low <= 1:
+        said = f"The own costs of {dear} and {cheap} can't be put in order: {range_}"
+    elif high - low > WIDE * own:
+        said = (
+            f"{dear} costs more per test than {cheap} in every round, but the rounds lie too far"
+            f" apart for a figure: {range_}"
+        )
+    else:
+        said = f"{dear} costs {two_figures(own)} times as much per test as {cheap} ({range_})"
+    apart = " and ".join(map(two_figures, ends)) if min(ends) <= 1 <= max(ends) else ""
+    return f"{said}; a whole test takes " + (
+        f"between {apart} times as long." if apart else f"{two_figures(whole)} times as long."
+    )
+
+
+def growth(found: pd.DataFrame, size: str, measure: str = "own") -> pd.DataFrame:
+    """Tabulate how a measure grows with `tests`, `revisions` or `tables`, from size to size.
+
+    Each step has a slope of its own, so that a line that bends shows.
+
+    Raises:
+        ValueError: the comparison has fewer than two values of that size.
+    """
+    found = along(found, size)
+    figures = sessions(found)[measure].droplevel([other for other in SIZES if other != size])
+    wide = figures.unstack(size).sort_index(axis=1).dropna()
+    if len(wide.columns) < 2:
+        raise ValueError(f"growth needs two values of {size} or more")
+    keys = wide.groupby(level="strategy", sort=False)
+    table = keys.median().map(duration).rename(columns=lambda n: f"{n:,} {size}")
+    for low, high in pairwise(wide.columns):
+        step = spread((wide[high] - wide[low]) / (high - low))
+        none = (step["min"] <= 0) & (step["max"] >= 0)
+        slope = written(step) + none.map({True: ", may be none", False: ""})
+        table[f"per further {size[:-1]}, {low:,} to {high:,}"] = slope
+    return titled(table, found).rename_axis(index=MEASURES[measure])
+
+
+def break_even(found: pd.DataFrame, one: str, other: str) -> str:
+    """Say from how many tests on which of two strategies costs less in all, if the rounds agree."""
+    first = next(rows for _, rows in workloads(found))
+    rounds = first["round"].nunique()
+    sides = [sessions(first).xs(name, level="strategy") for name in (one, other)]
+    if rounds < ENOUGH:
+        return "Fewer than three rounds show nothing."
+    if sides[0].own.median() < sides[1].own.median():
+        one, other, sides = other, one, sides[::-1]
+    saved = sides[0].own - sides[1].own
+    if not saved.min() > 0:
+        return f"{one} and {other} can't be put in order, so no number of tests decides."
+    crossing = (sides[1].once - sides[0].once) / saved
+    if crossing.median() < 1:
+        return f"{other} costs less from the first test on."
+    low, middle, high = (max(1, ceil(f(crossing))) for f in (min, pd.Series.median, max))
+    range_ = f"{two_figures(low)} to {two_figures(high)} in {rounds} rounds"
+    return f"{other} costs less from about {two_figures(middle)} tests on ({range_})."
+
+
+def suites(found: pd.DataFrame, tests: Sequence[int] = (50, 500, 5000)) -> pd.DataFrame:
+    """Tabulate what suites of tests like these would take: a line through each round's runs."""
+    found = along(found, "tests")
+    wide = sessions(found).run.droplevel(SIZES[1:]).unstack("tests").sort_index(axis=1).dropna()
+    few, many = wide.columns[0], wide.columns[-1]
+    slope = (wide[many] - wide[few]) / (many - few)
+    table = {f"{n:,} tests": spread(wide[many] + slope * (n - many)) for n in tests}
+    texts = {n: [about(low, high) for _, low, high in rows.values] for n, rows in table.items()}
+    return pd.DataFrame(texts, index=next(iter(table.values())).index)
+
+
+def proportion(found: pd.DataFrame) -> str:
+    """Say so if making a database takes out of proportion long here, else nothing."""
+    made = found[(found.what == "create_test_db") & (found.phase == "set-up")]
+    making = made.groupby("strategy").each.median().min()
+    opening = found[found.what == "(connection)"].each.median()
+    if not making > MUCH * opening:
+        return ""
+    system = found.attrs.get("environment", {}).get("file system", "unknown")
+    return (
+        f"CREATE DATABASE is out of proportion here: making the test database takes"
+        f" {duration(making)}, {making / opening:.0f} times as long as opening a connection, where"
+        f" some ten times are usual. The file system is the reason ({system}). What is paid per"
+        " session, and for each of template's copies, says little of other machines."
+    )
+
+
+def report(found: pd.DataFrame) -> str:
+    """Return everything as text, for a terminal."""
+    environment = found.attrs["environment"]
+    blocks = [", ".join(f"{name} {value}" for name, value in environment.items())]
+    blocks.append(proportion(found))
+    for name, rows in workloads(found):
+        tables = summary(rows).to_string(), parts(rows).to_string()
+        blocks += [name, tables[0], "\n".join(verdicts(rows)), tables[1]]
+    for size in SIZES:
+        if along(found, size)[size].nunique() > 1:
+            blocks.append(growth(found, size, "in_all" if size == "tests" else "own").to_string())
+    return "\n\n".join(block for block in blocks if block)
+
+
+def recorded(systems: Mapping[str, Sequence[Recorder]]) -> pd.DataFrame:
+    """Return recorded sessions as a comparison, each system's sessions as its rounds."""
+    rows = [
+        {**dict.fromkeys(SIZES, 0), "strategy": name, "tests": len(recorder.tests)}
+        | {"round": number, "passed": len(recorder.tests), "error": "", **cost}
+        for name, recorders in systems.items()
+        for number, recorder in enumerate(recorders)
+        for cost in costs_of(recorder)
+    ]
+    return comparison(pd.DataFrame(rows, columns=COLUMNS))
+
+
+def costs(systems: Mapping[str, Sequence[Recorder]]) -> pd.DataFrame:
+    """Tabulate what each system's recorded sessions cost: medians and ranges."""
+    found = recorded(systems)
+    table = summary(found).drop(columns=MEASURES["run"])
+    last = [recorders[-1] for recorders in systems.values()]
+    tests = len(last[0].tests)
+    table.insert(0, f"Alembic ran, for {tests} tests", [len(r.migrations) for r in last])
+    return table
+
+
+def lifetimes(recorder: Recorder) -> pd.DataFrame:
+    """Tabulate one session: how often each fixture was made, and the medians of what it cost."""
+    lives = [(s.name, s.scope, s.set_up, s.tear_down) for s in recorder.fixtures]
+    named = pd.DataFrame(lives, columns=["fixture", "scope", "set-up", "tear-down"])
+    groups = named.groupby(["fixture", "scope"], sort=False)
+    table = groups.median().map(duration)
+    table.insert(0, "made", groups.size())
+    return table.reset_index("scope")
+
+
+def shares(recorder: Recorder) -> pd.DataFrame:
+    """Tabulate where a test's time goes, as means over the tests, the dearest part first.
+
+    Fixtures of wider scope than a function's are left out: the tests share them.
+    """
+    spans = [(s.name, s.set_up, s.tear_down) for s in recorder.fixtures if s.scope == "function"]
+    spans += [("the test itself", test.body, 0) for test in recorder.tests]
+    named = pd.DataFrame(spans, columns=["part", "set-up", "tear-down"])
+    means = named.groupby("part").sum() / len(recorder.tests)
+    means["mean per test"] = mean = means.sum(axis=1)
+    table = means.map(duration)
+    table.loc["the test itself", ["set-up", "tear-down"]] = ""
+    table["share"] = (mean / mean.sum()).map("{:.0%}".format)
+    return table.loc[mean.sort_values(ascending=False).index]
+
+
+def duration(seconds: float) -> str:
+    """Write a duration in the unit that fits it, from microseconds to minutes."""
+    if isnan(seconds):
+        return ""
+    size = abs(seconds)
+    if size < 0.0009995:
+        return f"{round(float(f'{seconds * 1e6:.2g}')) + 0} µs"
+    if size < 0.9995:
+        return f"{seconds * 1e3:.{1 if size < 0.00995 else 0}f} ms"
+    if size < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+
+
+def written(rows: pd.DataFrame) -> pd.Series:
+    """Write each median with its range, such as `30 ms (29 to 31)`."""
+    texts = [[duration(seconds) for seconds in row] for row in rows.values]
+    same = [len({text.partition(" ")[2] for text in row}) == 1 for row in texts]
+    cut = [
+        [t.partition(" ")[0] if s else t for t in row[1:]]
+        for row, s in zip(texts, same, strict=True)
+    ]
+    cells = [f"{row[0]} ({low} to {high})" for row, (low, high) in zip(texts, cut, strict=True)]
+    return pd.Series(cells, rows.index).where(rows["median"].notna(), "")
+
+
+def about(low: float, high: float, unit: str = "s") -> str:
+    """Write a range that is extrapolated: two figures at each end are more than enough."""
+    if unit == "s" and high >= 120:
+        low, high, unit = low / 60, high / 60, "min"
+    ends = dict.fromkeys((two_figures(low), two_figures(high)))
+    return f"{' to '.join(ends) if len(ends) > 1 else f'about {two_figures(low)}'} {unit}"
+
+
+def two_figures(number: float) -> str:
+    """Return a number rounded to two significant figures, such as 0.98, 1.0, 4.7 and 120."""
+    return f"{number:.1f}" if 0.995 <= number < 9.95 else f"{float(f'{number:.2g}'):g}"
