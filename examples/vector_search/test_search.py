@@ -18,3 +18,10 @@ async def test_the_nearest_comes_first(db: Manager, time: str) -> None:
     async with db.asessionmaker() as session:
         nearest = select(Document.title).order_by(text("place <-> '[1,1,1]'"))
         assert list(await session.scalars(nearest)) == ["near", "far"]
+
+
+@pytest.mark.asyncio
+async def test_which_extensions_there_are(db: Manager) -> None:
+    async with db.asessionmaker() as session:
+        names = await session.scalars(text("SELECT name FROM pg_available_extensions"))
+        assert set(names) == {"plpgsql", "vector"}
