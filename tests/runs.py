@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from project.timing.recorder import Recorder
+
 PYTEST_INI = "[pytest]\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n"
 
 
@@ -45,3 +47,14 @@ def run(
     said, _ = process.communicate(timeout=240)
     assert process.returncode == status, said
     return said
+
+
+def record(folder: Path, source: str, *options: str) -> Recorder:
+    """Run a test file without a database, in this process; return what was recorded."""
+    file = folder / f"{folder.name}.py"  # named for the test: importlib keeps modules by name
+    file.write_text(source)
+    recorder = Recorder()
+    here = ["--rootdir", str(folder), "--import-mode=importlib", "--noconftest"]
+    plain = ["-p", "no:cacheprovider", "-p", "no:asyncio"]
+    pytest.main([*here, *plain, *options, str(file)], [recorder])
+    return recorder

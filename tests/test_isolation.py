@@ -70,5 +70,6 @@ def test_the_suite_sees_what_is_left(
     (tmp_path / "cleans_nothing").mkdir()
     (tmp_path / "cleans_nothing" / "plugin.py").write_text(CLEANS_NOTHING)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
     found = answered_no(answers("cleans_nothing.plugin", original_dsn))
     assert found >= {"TestRows", "TestException", "TestFixture", "TestClosed", "TestOtherRows"}

@@ -44,6 +44,7 @@ def sessions(found: pd.DataFrame, failed: bool = False) -> pd.DataFrame:
         "in_all": found.seconds.where(own, 0),
     }
     sums = found.assign(**figures).groupby(KEYS, sort=False)[list(MEASURES)].sum()
+    sums = sums.rename_axis(columns="measure")
     return sums if failed else without_failures(found, sums)
 
 
@@ -207,9 +208,9 @@ def break_even(found: pd.DataFrame, one: str, other: str) -> str:
     crossing = (sides[1].once - sides[0].once) / saved
     if crossing.median() < 1:
         return f"{other} costs less from the first test on."
-    low, middle, high = (max(1, ceil(f(crossing))) for f in (min, pd.Series.median, max))
-    range_ = f"{two_figures(low)} to {two_figures(high)} in {rounds} rounds"
-    return f"{other} costs less from about {two_figures(middle)} tests on ({range_})."
+    ends = crossing.median(), crossing.min(), crossing.max()
+    about_, low, high = (int(float(f"{max(1, ceil(end)):.2g}")) for end in ends)
+    return f"{other} costs less from about {about_} tests on ({low} to {high} in {rounds} rounds)."
 
 
 def suites(found: pd.DataFrame, tests: Sequence[int] = (50, 500, 5000)) -> pd.DataFrame:
@@ -297,7 +298,7 @@ def shares(recorder: Recorder) -> pd.DataFrame:
     means["mean per test"] = mean = means.sum(axis=1)
     table = means.map(duration)
     table.loc["the test itself", ["set-up", "tear-down"]] = ""
-    table["share"] = (mean / mean.sum()).map("{:.0%}".format)
+    table["share"] = (mean / (mean.sum() or 1)).map("{:.0%}".format)
     return table.loc[mean.sort_values(ascending=False).index]
 
 
@@ -316,15 +317,14 @@ def duration(seconds: float) -> str:
 
 
 def written(rows: pd.DataFrame) -> pd.Series:
-    """Write each median with its range, such as `30 ms (29 to 31)`."""
-    texts = [[duration(seconds) for seconds in row] for row in rows.values]
-    same = [len({text.partition(" ")[2] for text in row}) == 1 for row in texts]
-    cut = [
-        [t.partition(" ")[0] if s else t for t in row[1:]]
-        for row, s in zip(texts, same, strict=True)
-    ]
-    cells = [f"{row[0]} ({low} to {high})" for row, (low, high) in zip(texts, cut, strict=True)]
-    return pd.Series(cells, rows.index).where(rows["median"].notna(), "")
+    """Write each median with its range, such as `30 ms (29 to 31)`; a single value alone."""
+    cells = []
+    for middle, low, high in rows.values:
+        said, *ends = (duration(seconds) for seconds in (middle, low, high))
+        if len({end.partition(" ")[2] for end in (said, *ends)}) == 1:
+            ends = [end.partition(" ")[0] for end in ends]
+        cells.append(said if low == high or isnan(middle) else f"{said} ({' to '.join(ends)})")
+    return pd.Series(cells, rows.index)
 
 
 def about(low: float, high: float, unit: str = "s") -> str:

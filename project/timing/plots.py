@@ -158,7 +158,7 @@ def draw_overview(found: pd.DataFrame, title: str = "") -> Picture:
     """
     panels = dict(figures.workloads(found))
     alt = f"Dots on a logarithmic scale, {len(panels)} workloads. {in_words(found)}"
-    picture, axes = start(title or finding(found), alt, 1, 2, 1.6 + 0.45 * len(panels), sharey=True)
+    picture, axes = start(title or finding(found), alt, 1, 2, 1.4 + 0.6 * len(panels), sharey=True)
     look = styles(found)
     for axis, measure in zip(axes[0], ("own", "whole"), strict=True):
         milliseconds = spread(sessions(found)[measure]).dropna() * 1000
@@ -167,7 +167,7 @@ def draw_overview(found: pd.DataFrame, title: str = "") -> Picture:
             if key not in milliseconds.index:
                 continue
             (colour, shape), (dot, low, high) = look[name], milliseconds.loc[key]
-            y = lane + 0.6 * ((number + 0.5) / len(look) - 0.5)  # beside the others' dots
+            y = lane + 0.8 * ((number + 0.5) / len(look) - 0.5)  # beside the others' dots
             axis.plot([low, high], [y, y], color=colour, linewidth=3, alpha=0.4)
             axis.plot(dot, y, shape, color=colour, markersize=5, label=name)
         axis.set_xscale("log")
@@ -176,9 +176,9 @@ def draw_overview(found: pd.DataFrame, title: str = "") -> Picture:
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.tick_params(axis="x", labelsize=7)
         axis.set_title(MEASURES[measure], fontsize=10, loc="left")
+        axis.set_xlabel("milliseconds (logarithmic)")
     axes[0, 0].set_yticks(range(len(panels)), list(panels))
     axes[0, 0].set_ylim(len(panels) - 0.4, -0.6)
-    picture.supxlabel("milliseconds (logarithmic)", fontsize=10)
     return finish(picture, axes[0, 0])
 
 
