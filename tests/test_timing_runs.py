@@ -18,11 +18,12 @@ from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from project.postgres import PostgresError
+from project.postgres.description import file_system
 from project.postgres.temporary import set_up, temporary_server
 from project.runs import module_of
 from project.testing.migrations import point_at
 from project.timing import __main__ as command
-from project.timing.compare import compare, file_system, load, run
+from project.timing.compare import compare, load, run
 from project.timing.workload import Workload
 from tests.servers import databases, query
 
