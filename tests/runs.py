@@ -2,12 +2,14 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from project.timing.recorder import Recorder
+from tests import forked
+
+Process = forked.Run | subprocess.Popen[str]
 
 PYTEST_INI = "[pytest]\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n"
 
@@ -19,18 +21,12 @@ def plugins(strategy: str) -> list[str]:
 
 def start(
     folder: Path, strategy: str, dsn: str, source: str, *arguments: str, **environment: str
-) -> subprocess.Popen[str]:
+) -> Process:
     """Start pytest on a test file in a folder outside the repo, under a strategy."""
     (folder / "test_it.py").write_text(source)
     (folder / "pytest.ini").write_text(PYTEST_INI)
-    return subprocess.Popen(
-        [sys.executable, "-m", "pytest", *plugins(strategy), *arguments],
-        cwd=folder,
-        env=os.environ | {"POSTGRES_DSN": dsn} | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    environment = os.environ | {"POSTGRES_DSN": dsn} | environment
+    return forked.start(folder, [*plugins(strategy), *arguments], environment)
 
 
 def run(
