@@ -70,3 +70,13 @@ def run_pytest(
         process.kill()
         raise
     return process.returncode, output
+
+
+def reason(output: str) -> str:
+    """Return the line of pytest's output that says best why a session failed."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    for start in ("E ", "Exit:", "!", "ERROR", "FAILED", "ImportError"):
+        for line in lines:
+            if line.lstrip("_ ").startswith(start):
+                return line
+    return lines[-1] if lines else "no output"

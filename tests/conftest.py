@@ -14,6 +14,8 @@ import pytest
 from project.testing import STRATEGIES
 from tests.servers import Server, database, running_server
 
+SECONDS = 300  # for one test, also on a busy machine
+
 
 def pytest_configure(config: pytest.Config) -> None:
     # Session level, unless the command line has named a strategy: one named here would override it.
@@ -22,6 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not any(manager.hasplugin(f"project.testing.{strategy}") for strategy in STRATEGIES):
         manager.import_plugin("project.testing.session_level")
     config.addinivalue_line("filterwarnings", "error")
+    config.addinivalue_line("markers", "slow: no part of `make quick`")
     # A shell has its background jobs ignore an interrupt, and nohup a closed terminal: so would
     # all that tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -34,6 +37,14 @@ def pytest_configure(config: pytest.Config) -> None:
     # Taken out of the environment, for the pytest runs that tests start are no workers.
     if os.environ.pop("PYTEST_XDIST_WORKER", None):
         serve_this_worker()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Not in pyproject.toml: readers run this project's tests without the plugin, too.
+    if config.pluginmanager.hasplugin("timeout"):
+        for item in items:
+            if not item.get_closest_marker("timeout"):
+                item.add_marker(pytest.mark.timeout(SECONDS))
 
 
 def in_memory() -> str | None:

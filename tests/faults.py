@@ -7,10 +7,10 @@ tests/test_safety.py runs the same functions with smaller numbers.
 """
 
 import asyncio
+import functools
 import os
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,9 +20,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import DBAPIError
@@ -35,7 +36,8 @@ from project.testing import STRATEGIES
 from project.testing.database.lifecycle import MARK, run_async, temporary_database
 from project.testing.database.names import DsnPair, SecretDsn, database_of, make_test_dsn
 from project.testing.template import drop_templates
-from tests.runs import plugins
+from tests import forked
+from tests.runs import Process, plugins
 from tests.servers import DEBIAN, Server, databases, query, quote, running_server
 
 PHASES = ("create", "migrate", "test", "clean", "drop")
@@ -131,16 +133,10 @@ class Original:
             " (SELECT string_agg(relname, ',' ORDER BY relname) FROM pg_class) FROM product",
         )
 
-    def start(self, strategy: str, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, strategy: str, *arguments: str) -> Process:
         """Start pytest under a strategy, in a process of its own."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-q", "--tb=short", *plugins(strategy), *arguments],
-            cwd=self.folder,
-            env=os.environ | {"POSTGRES_DSN": self.dsn},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        options = ["-q", "--tb=short", *plugins(strategy), *arguments]
+        return forked.start(self.folder, options, os.environ | {"POSTGRES_DSN": self.dsn})
 
     def run(self, strategy: str, *arguments: str) -> tuple[int, str]:
         """Run pytest to its end; return its exit code and what it said."""
@@ -200,7 +196,7 @@ def kill_at(
     mine: Original,
     strategy: str,
     moment: tuple[int, float],
-    kill: Callable[[subprocess.Popen[str]], None],
+    kill: Callable[[Process], None],
 ) -> bool:
     """Start a run, and call `kill` so many seconds after the beginning of its n-th phase.
 
@@ -240,7 +236,7 @@ def faults(
     For each strategy, role and phase there are `each` of them. `what` is KILL or CRASH.
     """
 
-    def kill(process: subprocess.Popen[str]) -> None:
+    def kill(process: Process) -> None:
         if what == CRASH:
             server.crash()
         else:
@@ -354,25 +350,20 @@ URLS = st.builds(
 )
 
 
-def generated(count: int) -> list[str]:
-    """Return `count` different DSNs."""
-    found: dict[str, None] = {}
+def dsns(**options: Any) -> Callable[[Callable[[str], None]], Callable[[], None]]:
+    """Return a decorator that calls a function with generated DSNs, and shrinks one that fails."""
 
-    @settings(
-        max_examples=2 * count,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(URLS)
-    def take(url: URL) -> None:
-        dsn = url.render_as_string(hide_password=False)
-        if make_url(dsn).database:
-            found[dsn] = None
+    def decorate(check: Callable[[str], None]) -> Callable[[], None]:
+        @settings(database=None, deadline=None, suppress_health_check=list(HealthCheck), **options)
+        @given(URLS)
+        def checked(url: URL) -> None:
+            dsn = url.render_as_string(hide_password=False)
+            assume(make_url(dsn).database)
+            check(dsn)
 
-    take()
-    return list(found)[:count]
+        return checked
+
+    return decorate
 
 
 def as_stored(name: str) -> bytes:
@@ -380,17 +371,14 @@ def as_stored(name: str) -> bytes:
     return name.encode()[:63]
 
 
-def derived_is_wrong(dsn: str) -> str | None:
-    """Say what is wrong with the test DSN that belongs to a DSN; None if nothing is."""
+def check_derived(dsn: str) -> None:
+    """See that a DSN's test DSN leads to the same server, and to another database."""
     given_url, test_url = make_url(dsn), make_url(make_test_dsn(dsn))
-    if test_url.set(database=given_url.database) != given_url:
-        return f"another server: {dsn!r}"
+    assert test_url.set(database=given_url.database) == given_url, "another server"
     name, mine = test_url.database or "", given_url.database or ""
-    if as_stored(name) == as_stored(mine):
-        return f"the original: {dsn!r}"
-    if len(name.encode()) > 63 or not name.endswith("_test"):
-        return f"a bad name: {name!r}"
-    return None
+    assert as_stored(name) != as_stored(mine), "the original"
+    assert len(name.encode()) <= 63
+    assert name.endswith("_test")
 
 
 def can_be_made(url: URL) -> bool:
@@ -422,53 +410,40 @@ async def connect_and_look(dsn: str, test_dsn: str) -> tuple[str, int]:
             return name, mark
 
 
-def dsns(servers: list[Server], figures: Figures, count: int, connected: int) -> None:
-    """Derive test DSNs from generated DSNs; connect to `connected` of them for real."""
-    all_of_them = generated(count)
-    wrong = [problem for dsn in all_of_them if (problem := derived_is_wrong(dsn))]
-    names = {make_test_dsn(dsn) for dsn in all_of_them}
-    figures.wrong += wrong
-    real, unusable = 0, 0
-    for number, dsn in enumerate(all_of_them):
-        url, server = make_url(dsn), servers[number % len(servers)]
-        if real == connected or not can_be_made(url):
-            continue
-        socket = {"host": str(server.folder), "port": str(server.port)}
-        by_socket = number // len(servers) % 2
-        address = server.url.set(host=None, port=None, query=socket) if by_socket else server.url
-        mine = address.set(username=url.username, password=url.password, database=url.database)
-        real_dsn = mine.render_as_string(hide_password=False)
-        role, name = quote(url.username or ""), quote(url.database or "")
-        secret = (url.password or "").replace("'", "''")
-        query(
-            server.url,
-            f"CREATE ROLE {role} LOGIN CREATEDB PASSWORD '{secret}'",
-            f"CREATE DATABASE {name} OWNER {role}",
-        )
+def check_connected(server: Server, dsn: str) -> None:
+    """Make a role and a database of a DSN's names, connect, and see where the test DSN leads."""
+    url = make_url(dsn)
+    assume(can_be_made(url))
+    socket = {"host": str(server.folder), "port": str(server.port)}
+    by_socket = len(dsn) % 2
+    address = server.url.set(host=None, port=None, query=socket) if by_socket else server.url
+    mine = address.set(username=url.username, password=url.password, database=url.database)
+    real_dsn = mine.render_as_string(hide_password=False)
+    role, name = quote(url.username or ""), quote(url.database or "")
+    secret = (url.password or "").replace("'", "''")
+    query(
+        server.url,
+        f"CREATE ROLE {role} LOGIN CREATEDB PASSWORD '{secret}'",
+        f"CREATE DATABASE {name} OWNER {role}",
+    )
+    try:
         before = databases(server.url)
         try:
-            try:
-                query(real_dsn, "SELECT 1")
-            except (DBAPIError, OSError, ValueError) as error:
-                unusable += 1
-                figures.lines.append(f"  unusable itself: {type(error).__name__}")
-                continue
-            test_dsn = make_test_dsn(real_dsn)
-            led_to = asyncio.run(connect_and_look(real_dsn, test_dsn))
-            good = led_to == (database_of(test_dsn), MARK) and databases(server.url) == before
-            real += good
-            if not good:
-                figures.wrong.append(f"{real_dsn!r} led to {led_to}")
-            say("." if good else "F")
-        finally:
-            query(server.url, f"DROP DATABASE {name}", f"DROP ROLE {role}")
-    if real < connected:
-        figures.wrong.append(f"connected to {real} only")
-    figures.lines.append(
-        f"DSNs: {len(all_of_them)} generated, {len(all_of_them) - len(wrong)} derived rightly"
-        f" ({len(names)} different ones), {real} really connected to,"
-        f" {unusable} couldn't be used themselves"
-    )
+            query(real_dsn, "SELECT 1")
+        except (DBAPIError, OSError, ValueError):
+            reject()  # the driver can't use it either
+        test_dsn = make_test_dsn(real_dsn)
+        led_to = asyncio.run(connect_and_look(real_dsn, test_dsn))
+        assert led_to == (database_of(test_dsn), MARK)
+        assert databases(server.url) == before
+    finally:
+        query(server.url, f"DROP DATABASE {name}", f"DROP ROLE {role}")
+
+
+def check_dsns(server: Server, derived: int, connected: int) -> None:
+    """Derive so many test DSNs from generated DSNs, and connect to so many for real."""
+    dsns(max_examples=derived)(check_derived)()
+    dsns(max_examples=connected)(functools.partial(check_connected, server))()
 
 
 # --- all of it ---
@@ -492,7 +467,8 @@ def main() -> int:
             with running_server(here, folder) as server:
                 share = len(tools)
                 say(f"PostgreSQL {version} ")
-                dsns([server], figures, 500 // share, 52 // share)
+                check_dsns(server, 500 // share, 52 // share)
+                figures.lines.append(f"DSNs: {500 // share} derived, {52 // share} connected to")
                 faults(server, figures, KILL, PHASES, 2 // share, chance)
                 faults(server, figures, CRASH, ("create", "test"), 1, chance)
                 at_once(server, figures, 16, 4)

@@ -2,10 +2,14 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from project.timing.recorder import Recorder
+from tests import forked
+
+Process = forked.Run | subprocess.Popen[str]
 
 PYTEST_INI = "[pytest]\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n"
 
@@ -17,18 +21,12 @@ def plugins(strategy: str) -> list[str]:
 
 def start(
     folder: Path, strategy: str, dsn: str, source: str, *arguments: str, **environment: str
-) -> subprocess.Popen[str]:
+) -> Process:
     """Start pytest on a test file in a folder outside the repo, under a strategy."""
     (folder / "test_it.py").write_text(source)
     (folder / "pytest.ini").write_text(PYTEST_INI)
-    return subprocess.Popen(
-        [sys.executable, "-m", "pytest", *plugins(strategy), *arguments],
-        cwd=folder,
-        env=os.environ | {"POSTGRES_DSN": dsn} | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    environment = os.environ | {"POSTGRES_DSN": dsn} | environment
+    return forked.start(folder, [*plugins(strategy), *arguments], environment)
 
 
 def run(
@@ -45,3 +43,14 @@ def run(
     said, _ = process.communicate(timeout=240)
     assert process.returncode == status, said
     return said
+
+
+def record(folder: Path, source: str, *options: str) -> Recorder:
+    """Run a test file without a database, in this process; return what was recorded."""
+    file = folder / f"{folder.name}.py"  # named for the test: importlib keeps modules by name
+    file.write_text(source)
+    recorder = Recorder()
+    here = ["--rootdir", str(folder), "--import-mode=importlib", "--noconftest"]
+    plain = ["-p", "no:cacheprovider", "-p", "no:asyncio"]
+    pytest.main([*here, *plain, *options, str(file)], [recorder])
+    return recorder

@@ -13,6 +13,7 @@ from sqlalchemy import make_url
 
 from project import postgres
 from project.postgres.connection import PostgresError
+from tests import forked
 from tests.runs import plugins
 from tests.servers import PASSWORD, databases, query, quote
 
@@ -77,20 +78,12 @@ def test_your_own_server_is_reached_by_your_own_settings(
         postgres.dsn()
 
 
-def run_pytest(dsn: str, strategy: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            *plugins(strategy),
-            "--noconftest",
-            TESTS,
-        ],
-        env=os.environ | {"POSTGRES_DSN": dsn},
-        capture_output=True,
-        text=True,
-    )
+def run_pytest(dsn: str, strategy: str) -> tuple[int, str]:
+    options = [*plugins(strategy), "--noconftest", TESTS]
+    process = forked.start(Path.cwd(), options, os.environ | {"POSTGRES_DSN": dsn})
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode is not None
+    return process.returncode, said
 
 
 @pytest.mark.parametrize("strategy", ["function_level", "session_level"])
@@ -99,9 +92,8 @@ def test_a_test_run_on_a_bad_dsn_ends_with_one_line(
     kind: str, strategy: str, password_dsn: str
 ) -> None:
     spoil, message = BAD[kind]
-    result = run_pytest(spoil(password_dsn), strategy)
-    output = result.stdout + result.stderr
-    assert result.returncode == pytest.ExitCode.USAGE_ERROR
+    status, output = run_pytest(spoil(password_dsn), strategy)
+    assert status == pytest.ExitCode.USAGE_ERROR
     assert sum(message.replace("\\", "") in line for line in output.splitlines()) == 1
     assert "Traceback" not in output
     assert "_ ERROR" not in output
@@ -114,11 +106,11 @@ def test_a_role_that_may_not_create_databases(strategy: str, password_dsn: str) 
     try:
         dsn = with_url(username="humble", password=SECRET)(password_dsn)
         before = databases(password_dsn)
-        result = run_pytest(dsn, strategy)
-        assert result.returncode == pytest.ExitCode.USAGE_ERROR
-        assert "permission denied to create database" in result.stdout
-        assert 'ALTER ROLE "humble" CREATEDB' in result.stdout
-        assert SECRET not in result.stdout + result.stderr
+        status, said = run_pytest(dsn, strategy)
+        assert status == pytest.ExitCode.USAGE_ERROR
+        assert "permission denied to create database" in said
+        assert 'ALTER ROLE "humble" CREATEDB' in said
+        assert SECRET not in said
         assert databases(password_dsn) == before
     finally:
         query(password_dsn, "DROP ROLE humble")
@@ -158,9 +150,9 @@ def test_an_awkward_dsn_works_throughout(awkward: str, strategy: str, password_d
     try:
         before = databases(password_dsn)
         dsn = with_url(username=f"role {awkward}", password=awkward, database=f"db {awkward}")
-        result = run_pytest(dsn(password_dsn), strategy)
-        assert result.returncode == 0, result.stdout
-        assert "2 passed" in result.stdout
+        status, said = run_pytest(dsn(password_dsn), strategy)
+        assert status == 0, said
+        assert "2 passed" in said
         assert databases(password_dsn) == before
     finally:
         query(password_dsn, f"DROP DATABASE {name}", f"DROP ROLE {role}")

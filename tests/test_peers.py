@@ -2,29 +2,38 @@
 
 from pathlib import Path
 
+import pandas as pd
+
+from benchmarks.results import KEPT, costs, isolation
 from project.isolation import answers, questions
-from project.timing.peers import PeerComparison, costs, isolation
-from project.timing.results import Cost, Session
-from project.timing.workload import Workload
+from project.testing import STRATEGIES
+from project.timing.compare import load, save
+from tests.test_timing import joined, session
 
 
 def test_a_result_comes_back_from_its_file(tmp_path: Path) -> None:
-    cost = Cost("anything", "set-up", "test", times=4, seconds=0.4, each=0.1)
-    once = Cost("anything else", "set-up", "session", times=1, seconds=0.5, each=0.5)
-    session = Session(
-        "benchmarks.a_peer", Workload(4), 0, 2.0, {"passed": 3, "failed": 1}, [cost, once], "why"
-    )
-    made = PeerComparison(
-        [session], {"a-peer": "1.2"}, isolates={session.strategy: {"This": True, "That": False}}
-    )
-    made.save(tmp_path / "kept.json")
-    found = PeerComparison.load(tmp_path / "kept.json")
-    assert found == made
-    assert costs(found).rows == [
-        ["a-peer 1.2", "3 of 4", "100 ms", "100 ms to 100 ms", "500 ms"],
+    failed = [session("benchmarks.a_peer", 0.1, n, once=0.5, error="why") for n in range(3)]
+    made = joined(*(rows.assign(passed=3) for rows in failed))
+    made.attrs = {
+        "environment": {"a-peer": "1.2"},
+        "isolates": {"benchmarks.a_peer": {"This": True, "That": False}},
+    }
+    save(made, tmp_path / "kept.json")
+    found = load(tmp_path / "kept.json")
+    pd.testing.assert_frame_equal(found, made)
+    table = costs(found)
+    assert table.loc["a-peer 1.2", ["tests pass", "own cost per test"]].to_list() == [
+        "3 of 10",
+        "100 ms",
     ]
-    assert isolation(found).headers == ["", "This", "That"]
-    assert isolation(found).rows == [["a-peer 1.2", "yes", "no"]]
+    assert isolation(found).loc["a-peer 1.2"].to_dict() == {"This": "yes", "That": "no"}
+
+
+def test_what_is_kept_has_this_projects_strategies_beside_others() -> None:
+    kept = load(KEPT)
+    assert set(kept.strategy) & set(STRATEGIES)
+    assert any(strategy.startswith("benchmarks.") for strategy in kept.strategy)
+    assert len(costs(kept)) == len(isolation(kept)) == kept.strategy.nunique()
 
 
 def test_a_part_of_the_isolation_suite_answers_alone(original_dsn: str) -> None:

@@ -1,12 +1,10 @@
 """The recorder, on real pytest sessions: what it says of a failure, and of a test's time."""
 
-import re
+from math import isnan
 from pathlib import Path
 
-import pytest
-
-from project.timing.recorder import Recorder
-from project.timing.tables import shares
+from project.timing.figures import shares
+from tests.runs import record
 
 TESTS = """
 import time
@@ -54,32 +52,21 @@ def test_uses_it(_does_the_work):
 """
 
 
-def record(folder: Path, *options: str, tests: str = TESTS) -> Recorder:
-    file = folder / f"{folder.name}.py"  # named for the test: importlib keeps modules by name
-    file.write_text(tests)
-    recorder = Recorder()
-    here = ["--rootdir", str(folder), "--import-mode=importlib"]
-    plain = ["-p", "no:cacheprovider", "-p", "no:asyncio"]
-    pytest.main([*here, *plain, *options, str(file)], [recorder])
-    return recorder
-
-
 def test_a_failure_is_recorded_with_its_phase_and_its_reason(tmp_path: Path) -> None:
-    assert record(tmp_path).failures == {
+    assert record(tmp_path, TESTS).failures == {
         "test_fails": "call: assert 2 == 1",
         "test_faulty": "teardown: AssertionError: left something behind",
     }
 
 
 def test_a_tests_time_is_shared_out_and_the_dearest_part_comes_first(tmp_path: Path) -> None:
-    rows = shares(record(tmp_path, "-k", "test_passes")).rows
-    assert [row[0] for row in rows] == ["slow", "the test itself", "faulty"]
-    percents = [int(re.sub("%", "", row[-1])) for row in rows]
-    assert 99 <= sum(percents) <= 101
+    table = shares(record(tmp_path, TESTS, "-k", "test_passes"))
+    assert list(table.index) == ["slow", "the test itself", "faulty"]
+    assert 99 <= table.share.str.removesuffix("%").astype(int).sum() <= 101
 
 
 def test_a_fixture_is_recorded_whatever_its_name(tmp_path: Path) -> None:
-    recorded = [span.name for span in record(tmp_path, tests=UNDERSCORE).fixtures]
+    recorded = [span.name for span in record(tmp_path, UNDERSCORE).fixtures]
     assert recorded == ["_does_the_work"]
 
 
@@ -97,5 +84,29 @@ def breaks():
 def test_it(breaks):
     raise ValueError("in the test")
 """
-    recorder = record(tmp_path, tests=tests)
+    recorder = record(tmp_path, tests)
     assert recorder.failures == {"test_it": "call: ValueError: in the test"}
+
+
+def test_a_fixture_that_fails_in_its_set_up_costs_what_it_took(tmp_path: Path) -> None:
+    tests = """
+import time
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def breaks():
+    time.sleep(0.04)
+    raise RuntimeError("in the set-up")
+
+
+def test_it(breaks):
+    pass
+"""
+    recorder = record(tmp_path, tests)
+    (fixture,), (test,) = recorder.fixtures, recorder.tests
+    assert 0.04 <= fixture.set_up < 0.4
+    assert fixture.tear_down == 0
+    assert isnan(test.ready)
+    assert "nan" not in shares(recorder).to_string().lower()

@@ -274,9 +274,16 @@ def test_a_killed_kernel(mine: Original) -> None:
 
 
 def test_generated_dsns(password_server: Server) -> None:
-    figures = Figures()
-    faults.dsns([password_server], figures, count=100, connected=6)
-    assert not figures.wrong, "\n".join(figures.wrong)
+    faults.check_dsns(password_server, derived=100, connected=6)
+
+
+def test_a_wrong_derivation_is_found_and_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The obvious one breaks on a DSN with a query string."""
+    monkeypatch.setattr(faults, "make_test_dsn", "{}_test".format)
+    with pytest.raises(AssertionError) as found:
+        faults.dsns(max_examples=100)(faults.check_derived)()
+    [case] = [note for note in found.value.__notes__ if note.startswith("Fail")]
+    assert "'query': {'host': '0'," in case, "shrunk to the shortest names"
 
 
 def test_an_original_that_is_named_like_a_workers() -> None:

@@ -1,6 +1,8 @@
 """project.timing on real servers: workloads, comparisons and the command."""
 
+import asyncio
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -8,13 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command as alembic_command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from project.postgres import PostgresError
+from project.postgres.description import file_system
+from project.postgres.temporary import set_up, temporary_server
+from project.runs import module_of
+from project.testing.migrations import point_at
 from project.timing import __main__ as command
-from project.timing.compare import check, compare, plugin, run
-from project.timing.results import Comparison, Session
-from project.timing.server import set_up, temporary_server
-from project.timing.workload import InvalidWorkloadError, Workload
+from project.timing.compare import compare, load, run
+from project.timing.workload import Workload
 from tests.servers import databases, query
 
 # Session level without its TRUNCATE.
@@ -32,35 +42,51 @@ async def db(create_test_db, migrate_db):
     await manager.close()
 """
 
+# What a workload's migrations have made, but for Alembic's own table.
+WHAT_IS_THERE = """
+    SELECT relname FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relname NOT LIKE 'alembic_version%'
+    UNION SELECT typname FROM pg_type
+    WHERE typnamespace = 'public'::regnamespace AND typname NOT LIKE '%alembic_version'
+"""
+
+
+def migrated_and_back(dsn: str, folder: Path) -> tuple[list[Any], list[str]]:
+    """Migrate up and down; return how the tables differed above, and what is left below."""
+    metadata: MetaData = pickle.loads((folder / "metadata.pickle").read_bytes())
+
+    def differences(connection: Connection) -> list[Any]:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+    async def look() -> tuple[list[Any], list[str]]:
+        engine = create_async_engine(dsn)
+        async with engine.connect() as connection:
+            there = list(await connection.scalars(text(WHAT_IS_THERE)))
+            differ = await connection.run_sync(differences)
+        await engine.dispose()
+        return differ, there
+
+    config = Config(folder / "alembic.ini")
+    point_at(config, dsn)
+    alembic_command.upgrade(config, "head")
+    differ, _ = asyncio.run(look())
+    alembic_command.downgrade(config, "base")
+    _, left = asyncio.run(look())
+    return differ, left
+
 
 @pytest.mark.parametrize(("revisions", "tables"), [(1, 2), (3, 9), (12, 5)])
 def test_migrations_make_the_tables_and_leave_nothing(
     original_dsn: str, tmp_path: Path, revisions: int, tables: int
 ) -> None:
-    workload = Workload(10, revisions, tables)
-    folder = tmp_path / "workload"
-    workload.write(folder)
-    assert len(list((folder / "migrations" / "versions").glob("*.py"))) == revisions
-    assert len(workload.metadata().tables) == tables
-    check(workload, folder, original_dsn)
-
-
-def test_wrong_migrations_are_noticed(original_dsn: str, tmp_path: Path) -> None:
-    workload = Workload(10, 3, 4)
-    folder = tmp_path / "workload"
-    workload.write(folder)
-    last = folder / "migrations" / "versions" / "0003.py"
-    right = last.read_text()
-    last.write_text(right.replace("op.execute", "print"))  # an enum type stays
-    with pytest.raises(InvalidWorkloadError, match=r"4 tables: .*leave .*kind_0004"):
-        check(workload, folder, original_dsn)
-    last.write_text(right.replace("'note'", "'text'"))
-    with pytest.raises(InvalidWorkloadError, match=r"don't make the tables.*note"):
-        check(workload, folder, original_dsn)
+    Workload(10, revisions, tables).write(tmp_path)
+    assert len(list((tmp_path / "migrations" / "versions").glob("*.py"))) == revisions
+    assert len(pickle.loads((tmp_path / "metadata.pickle").read_bytes()).tables) == tables
+    assert migrated_and_back(original_dsn, tmp_path) == ([], [])
 
 
 @pytest.mark.parametrize(
-    "sizes", [{"tests": 0}, {"revisions": 0}, {"tables": 1}, {"rows": -1}, {"tables": 10_000}]
+    "sizes", [{"tests": 0}, {"revisions": 0}, {"tables": 1}, {"tables": 10_000}]
 )
 def test_a_workload_has_sizes_that_can_be_made(sizes: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(sizes))} must be from"):
@@ -68,24 +94,19 @@ def test_a_workload_has_sizes_that_can_be_made(sizes: dict[str, int]) -> None:
 
 
 def test_a_comparison_takes_turns_and_counts(original_dsn: str) -> None:
-    workload = Workload(tests=3, rows=2)
     strategies = ["function_level", "session_level"]
     before = databases(original_dsn)
-    found = compare(strategies, [workload], rounds=2, dsn=original_dsn)
+    found = compare(strategies, [Workload(tests=3)], rounds=2, dsn=original_dsn)
 
-    assert [s.error for s in found.sessions] == ["", "", "", ""]
-    assert [s.strategy for s in found.sessions] == [*strategies, *reversed(strategies)]
-    assert all(s.outcomes == {"passed": 3} for s in found.sessions)
-    times = {
-        s.strategy: {c.what: (c.per, c.times) for c in s.costs if c.phase == "set-up"}
-        for s in found.sessions
-    }
-    assert times["function_level"]["migrate_db"] == ("test", 3)
-    assert times["session_level"]["migrate_db"] == ("session", 1)
+    assert not found.error.any()
+    assert list(found[found.what == "(run)"].strategy) == [*strategies, *reversed(strategies)]
+    assert set(found.passed) == {3}
+    made = found[found.phase == "set-up"].groupby(["strategy", "what"])[["per", "times"]].first()
+    assert made.loc[("function_level", "migrate_db")].to_list() == ["test", 3]
+    assert made.loc[("session_level", "migrate_db")].to_list() == ["session", 1]
     for strategy in strategies:
-        assert times[strategy]["(connection)"] == ("test", 3)
-        assert times[strategy]["more_rows"] == ("test", 3)
-    assert [(found.environment["fsync"],)] == query(original_dsn, "SHOW fsync")
+        assert made.loc[(strategy, "(connection)")].to_list() == ["test", 3]
+    assert [(found.attrs["environment"]["fsync"],)] == query(original_dsn, "SHOW fsync")
     assert databases(original_dsn) == before
 
 
@@ -98,23 +119,25 @@ def test_a_strategy_whose_tests_fail_has_failed(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     found = compare(["mine.leaky", "mine.broken"], [Workload(tests=4)], rounds=1, dsn=original_dsn)
-    leaky, broken = (found.error(s, found.workloads[0]) for s in found.strategies)
+    leaky, broken = found.groupby("strategy", sort=False).error.first()
     assert leaky.startswith("1 of 4 tests passed: E ")
     assert broken.startswith("0 of 4 tests passed: ")
     assert "nothing_of_this_name" in broken
 
 
 def test_the_test_that_rollback_cannot_pass_can_be_left_out(original_dsn: str) -> None:
-    workloads = [Workload(tests=4), Workload(tests=4, kinds=1)]
-    both, one = compare(["rollback"], workloads, rounds=1, dsn=original_dsn).sessions
-    assert both.outcomes == {"passed": 2, "failed": 2}
-    assert one.outcomes == {"passed": 4}
+    both, one = (
+        compare(["rollback"], [Workload(tests=3)], rounds=1, dsn=original_dsn, **only)
+        for only in ({}, {"only": ["test_get_record"]})
+    )
+    assert (set(both.passed), both.error.all()) == ({2}, True)
+    assert (set(one.passed), one.error.any()) == ({3}, False)
 
 
 @pytest.mark.parametrize("name", ["nothing", "no.module.there", "project.testing.nothing", ".", ""])
 def test_an_unknown_strategy_is_named(name: str) -> None:
     with pytest.raises(ModuleNotFoundError, match="there is no strategy"):
-        plugin(name)
+        module_of(name)
 
 
 def test_settings_change_on_a_server_that_goes() -> None:
@@ -126,6 +149,12 @@ def test_settings_change_on_a_server_that_goes() -> None:
         folder = Path(query(dsn, "SHOW data_directory")[0][0])
         assert folder.exists()
     assert not folder.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="there is no file system that is known")
+def test_a_file_system_is_named() -> None:
+    assert file_system(Path("/dev/shm/anything")) == "tmpfs"
+    assert file_system(Path("relative")) == "unknown"
 
 
 def test_the_command_reports_saves_and_draws(
@@ -140,22 +169,21 @@ def test_the_command_reports_saves_and_draws(
     assert command.main(arguments.split()) == 0
     assert "session_level" in capsys.readouterr().out
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
-    kept = Comparison.load(tmp_path / "a.json")
-    assert kept.workloads == [Workload(tests=2)]
-    assert kept.command == f"python -m project.timing {arguments}"
+    kept = load(tmp_path / "a.json")
+    assert set(kept.tests) == {2}
+    assert kept.attrs["command"] == f"python -m project.timing {arguments}"
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("--kinds 3", "kinds must be from 1 to 2"),
+        ("--only nothing", "invalid choice: 'nothing'"),
         ("--tests 0", "tests must be from 1"),
         ("--tests many", "invalid int value: 'many'"),
         ("--strategy nothing", "there is no strategy 'nothing'"),
         ("--tests 1 2 --tables 2 3 4", "give each size one value, or 3"),
         ("--rounds 0", "--rounds must be at least 1"),
-        ("--json nowhere/a.json", "nowhere/a.json can't be written"),
-        ("--json a.txt", "a.txt must end in .json"),
+        ("--json nowhere/a.json", "No such file or directory: 'nowhere/a.json'"),
         ("--plot a.gif", "a.gif must end in .png or .svg or .pdf"),
         ("--speed 5", "unrecognized arguments: --speed 5"),
     ],
@@ -166,7 +194,8 @@ def test_wrong_arguments_get_one_line(
     with pytest.raises(SystemExit) as exit_:
         command.main(arguments.split())
     assert exit_.value.code == command.WRONG_ARGUMENTS
-    (line,) = capsys.readouterr().err.splitlines()
+    usage, line = capsys.readouterr().err.splitlines()
+    assert usage.startswith("usage: ")
     assert said in line
 
 
@@ -185,14 +214,17 @@ def test_an_unreachable_server_gets_one_line(
 def test_an_interrupt_leaves_the_complete_rounds(
     original_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run_one_round(*arguments: Any) -> Session:
-        if arguments[5] == 1:
+    sessions = iter(range(3))
+
+    def run_three(*arguments: Any) -> list[dict[str, Any]]:
+        if next(sessions, None) is None:
             raise KeyboardInterrupt
         return run(*arguments)
 
-    monkeypatch.setattr("project.timing.compare.run", run_one_round)
+    monkeypatch.setattr("project.timing.compare.run", run_three)
     found = compare(["session_level"], [Workload(1), Workload(2)], rounds=3, dsn=original_dsn)
-    assert [(s.round, s.workload.tests) for s in found.sessions] == [(0, 1), (0, 2)]
+    runs = found[found.what == "(run)"]
+    assert (list(runs["round"]), list(runs.tests)) == ([0, 0], [1, 2])
 
 
 def test_an_interrupted_comparison_leaves_no_database(original_dsn: str) -> None:
@@ -204,7 +236,7 @@ def test_an_interrupted_comparison_leaves_no_database(original_dsn: str) -> None
         stderr=subprocess.PIPE,
         text=True,
     )
-    # The check's database has come and gone when the progress bar names the first round.
+    # The first test's database has come and gone when the progress bar names the first round.
     assert process.stderr is not None
     bar = ""
     while "round 1" not in bar:

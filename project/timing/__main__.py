@@ -1,6 +1,5 @@
 """Compare isolation strategies from a shell.
 
-python -m project.timing --strategy function_level --strategy session_level
 python -m project.timing --tests 10 50 100 --rounds 3 --json times.json --plot times.png
 """
 
@@ -28,10 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = make_parser()
     given = parser.parse_args(arguments)
-    strategies = given.strategy or BOTH
     try:
-        workloads = side_by_side(*(getattr(given, size) for size in SIZES))
-        for name in strategies:
+        workloads = side_by_side([getattr(given, size) for size in SIZES])
+        for name in given.strategy or BOTH:
             module_of(name)
         if given.rounds < 1:
             raise ValueError("--rounds must be at least 1")
@@ -41,16 +39,14 @@ def main(arguments: list[str] | None = None) -> int:
             file.touch()  # before it takes long to make what can't be written
     except (ValueError, ModuleNotFoundError, OSError) as error:
         parser.error(str(error))
+    strategies, only = given.strategy or BOTH, given.only or TESTS
     try:
-        found = compare(strategies, workloads, rounds=given.rounds, only=given.only or TESTS)
-    except PostgresError as error:
-        print(error, file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("Interrupted: nothing is kept.", file=sys.stderr)
-        return INTERRUPTED
-    rounds = found["round"].nunique()
-    if rounds < given.rounds:
+        found = compare(strategies, workloads, rounds=given.rounds, only=only)
+    except (PostgresError, KeyboardInterrupt) as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        print("Interrupted: nothing is kept." if interrupted else error, file=sys.stderr)
+        return INTERRUPTED if interrupted else FAILED
+    if (rounds := found["round"].nunique()) < given.rounds:
         print(f"Interrupted: {rounds} complete rounds are kept.", file=sys.stderr)
     found.attrs["command"] = shlex.join([*PROGRAM.split(), *arguments])
     if given.json:
@@ -62,23 +58,26 @@ def main(arguments: list[str] | None = None) -> int:
     return FAILED if found.error.any() else 0
 
 
+def side_by_side(sizes: list[list[int]]) -> list[Workload]:
+    """Return the workloads of several lists of sizes; one value alone goes with all the others'."""
+    longest = max(map(len, sizes))
+    if any(len(values) not in (1, longest) for values in sizes):
+        raise ValueError(f"give each size one value, or {longest} like the others")
+    columns = [values if len(values) > 1 else values * longest for values in sizes]
+    return [Workload(*row) for row in zip(*columns, strict=True)]
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Return the command's parser."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         usage="%(prog)s [--strategy NAME] [--tests N ...] [--rounds N] … (--help says more)",
-        description="Time isolation strategies on the same tests, on one server, round by round.",
-        epilog="Several values of a size make several workloads, read side by side:"
-        " --revisions 2 20 --tables 2 20 makes 2/2 and 20/20. A single value goes with all.",
+        description="Time strategies, by default function_level and session_level, round by round.",
+        epilog="--revisions 2 20 --tables 2 20 makes 2/2 and 20/20. A single value goes with all.",
     )
     add = parser.add_argument
-    name = "a module in project.testing, or any other, with a dot in its name; again for each more"
-    add(
-        "--strategy",
-        action="append",
-        metavar="NAME",
-        help=f"{name}. By default {' and '.join(BOTH)}",
-    )
+    name = "a module in project.testing, or any with a dot in its name; again for more"
+    add("--strategy", action="append", metavar="NAME", help=name)
     for size in SIZES:
         default = getattr(Workload(), size)
         number = f"how many {size}, {LEAST[size]} or more. By default {default}"
@@ -88,19 +87,6 @@ def make_parser() -> argparse.ArgumentParser:
     add("--json", type=Path, metavar="FILE", help="save the result")
     add("--plot", type=Path, metavar="FILE", help="draw it, as .png, .svg or .pdf")
     return parser
-
-
-def side_by_side(*sizes: list[int]) -> list[Workload]:
-    """Return the workloads of several lists of sizes; one value alone goes with all the others'.
-
-    Raises:
-        ValueError: two lists differ in length, or a size is out of range.
-    """
-    longest = max(len(values) for values in sizes)
-    if any(len(values) not in (1, longest) for values in sizes):
-        raise ValueError(f"give each size one value, or {longest} like the others")
-    columns = [values * longest if len(values) == 1 else values for values in sizes]
-    return [Workload(*row) for row in zip(*columns, strict=True)]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
 """Runs isolation strategies on workloads, in turn, each pytest session in a fresh interpreter.
 
-A session is a process of its own because that is what you wait for when you type `pytest`: no
-module, cache or event loop of an earlier session helps or hinders it.
-
+That is what you wait for when you type `pytest`: nothing of an earlier session helps or hinders it.
 A comparison is a DataFrame with a row per session and cost, its environment in `attrs`.
 """
 
@@ -16,22 +14,17 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pandas as pd
-import psutil
-from sqlalchemy import make_url, text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 from tqdm import tqdm
 
 from project import postgres
-from project.runs import module_of, run_pytest
-from project.testing.database.lifecycle import run_async
+from project.postgres.description import description
+from project.runs import module_of, reason, run_pytest
 from project.timing.workload import FILE, TESTS, Workload
 
 PACKAGES = ("sqlalchemy", "alembic", "asyncpg", "pytest", "pytest-asyncio")
-SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size")
 SIZES = ["tests", "revisions", "tables"]
 # What a row is of, and what it says. `(run)` is the whole pytest process.
 KEYS = ["strategy", *SIZES, "round"]
@@ -57,20 +50,18 @@ def compare(
     rounds: int = 5,
     only: Sequence[str] = TESTS,
     dsn: str | None = None,
-    bar: TextIO | None = None,
 ) -> pd.DataFrame:
     """Run every strategy on every workload, round by round, so that all meet the same weather.
 
     Before the first of several rounds one test runs untimed, to warm the server up. In each round
-    another strategy begins. An interrupt ends it with the rounds that are complete, if there are.
+    another strategy begins.
 
     Args:
         strategies: names of modules in `project.testing`; with a dot in it, of any module.
         workloads: what to run. The first is the one that the others are held against.
-        rounds: how often.
+        rounds: how often. An interrupt ends it with those that are complete, if there are.
         only: which of the two tests.
         dsn: the original database. By default the one that `project.postgres` names.
-        bar: where the progress bar goes. By default standard error, in a notebook the output.
 
     Raises:
         ModuleNotFoundError: there is no such strategy.
@@ -78,22 +69,23 @@ def compare(
     """
     modules = {name: module_of(name) for name in strategies}
     dsn = dsn or postgres.dsn()
-    environment = describe_environment(dsn)
-    # In a notebook, standard error would be red.
-    bar = bar or (sys.stdout if "ipykernel" in sys.modules else sys.stderr)
+    system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
+    environment = {"system": system, "Python": platform.python_version()}
+    environment |= {package: version(package) for package in PACKAGES} | description(dsn)
+    bar = sys.stdout if "ipykernel" in sys.modules else sys.stderr  # red in a notebook
     rows: list[dict[str, Any]] = []
     with (
         tempfile.TemporaryDirectory(prefix="workloads-") as parent,
         tqdm(file=bar, leave=False, unit="session", dynamic_ncols=True) as step,
     ):
-        folders = {w: Path(parent, f"{i}") for i, w in enumerate(dict.fromkeys(workloads))}
+        folders = {workload: Path(parent, str(workload)) for workload in workloads}
         for workload, folder in folders.items():
             workload.write(folder, only)
         turns = list(modules) * 2
         step.reset(len(folders) * rounds * len(modules))
         if rounds > 1:
             step.set_description("warming up")
-            run_pytest(Path(parent, "0"), modules[turns[0]], dsn, f"{FILE}::{only[0]}[0]")
+            run_pytest(folder, modules[turns[0]], dsn, f"{FILE}::{only[0]}[0]")
         try:
             for number in range(rounds):
                 begin = number % len(modules)
@@ -112,9 +104,14 @@ def compare(
 
 
 def comparison(rows: pd.DataFrame, **beside: Any) -> pd.DataFrame:
-    """Return rows as a comparison: with each cost's `part`, and `beside` them its `attrs`."""
+    """Return rows as a comparison, with `beside` as its `attrs`.
+
+    Each cost has its `part`, and `failed` says whether a round of its strategy and workload did.
+    """
     making = (rows.what == "db") & (rows.phase == "set-up")
-    rows = rows.assign(part=rows.what.map(PARTS).fillna(OTHER).mask(making, "connecting"))
+    part = rows.what.map(PARTS).fillna(OTHER).mask(making, "connecting")
+    failed = rows.error.ne("").groupby([rows[key] for key in KEYS[:-1]]).transform("any")
+    rows = rows.assign(part=part, failed=failed)
     rows.attrs = beside
     return rows
 
@@ -128,11 +125,7 @@ def save(found: pd.DataFrame, file: Path) -> None:
 
 
 def load(file: Path) -> pd.DataFrame:
-    """Read what `save` has written.
-
-    Raises:
-        ValueError: the file holds something else.
-    """
+    """Read what `save` has written; raise a ValueError if the file holds something else."""
     try:
         content = json.loads(file.read_text())
         rows = pd.DataFrame(content.pop("rows"), columns=content.pop("columns"))
@@ -148,65 +141,14 @@ def run(
     file = folder / "costs.json"
     file.unlink(missing_ok=True)
     options = ["--tb=line", "--show-capture=no", "-p", "project.timing.recorder"]
-    options += ["--costs-to", str(file), *(f"{FILE}::{name}" for name in only)]
+    options += ["--costs-to", str(file), *(f"{FILE}::{name}" for name in only[: workload.tests])]
     start = time.perf_counter()
     status, output = run_pytest(folder, module, dsn, *options)
     seconds = time.perf_counter() - start
-    recorded: dict[str, Any] = {"passed": 0, "costs": []}
-    if file.exists():
-        recorded = json.loads(file.read_text())
-    passed, error = recorded["passed"], ""
-    if status != 0 or passed != workload.tests:
-        error = f"{passed} of {workload.tests} tests passed: {reason(output)}"
+    passed, costs = json.loads(file.read_text()) if file.exists() else (0, [])
+    tests, error = workload.tests, ""
+    if status != 0 or passed != tests:
+        error = f"{passed} of {tests} tests passed: {reason(output)}"
     whole: dict[str, Any] = {"what": RUN, "phase": "run", "per": "run", "times": 1}
-    costs = [whole | {"seconds": seconds, "each": seconds}, *recorded["costs"]]
-    return [{"passed": passed, "error": error, **cost} for cost in costs]
-
-
-def reason(output: str) -> str:
-    """Return the line of pytest's output that says best why a session failed."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    for start in ("E ", "Exit:", "!", "ERROR", "FAILED", "ImportError"):
-        for line in lines:
-            if line.lstrip("_ ").startswith(start):
-                return line
-    return lines[-1] if lines else "no output"
-
-
-def describe_environment(dsn: str) -> dict[str, str]:
-    """Return the machine, the versions, and the server's settings: no name, address or path."""
-    found: dict[str, str] = {}
-
-    async def ask() -> None:
-        engine = create_async_engine(dsn, poolclass=NullPool)
-        async with engine.connect() as connection:
-            for name in ("server_version", *SETTINGS):
-                found[name] = str(await connection.scalar(text(f"SHOW {name}")))
-            # Those who mayn't know the folder get none.
-            folder = "SELECT setting FROM pg_settings WHERE name = 'data_directory'"
-            found["data"] = str(await connection.scalar(text(folder)) or "")
-
-    run_async(ask())
-    here = make_url(dsn).host in (None, "localhost", "127.0.0.1", "::1")
-    data = found.pop("data")
-    return {
-        "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
-        "Python": platform.python_version(),
-        **{package: version(package) for package in PACKAGES},
-        "PostgreSQL": found.pop("server_version"),
-        "file system": file_system(Path(data)) if data and here else "unknown",
-        **found,
-    }
-
-
-def file_system(folder: Path) -> str:
-    """Return the kind of file system that a folder is on, such as `ext4 without a journal`."""
-    mounts = [m for m in psutil.disk_partitions(all=True) if folder.is_relative_to(m.mountpoint)]
-    if not mounts:
-        return "unknown"
-    mount = max(mounts, key=lambda mount: len(mount.mountpoint))
-    device = Path(mount.device).name
-    known = Path("/proc/fs/ext4", device).exists()
-    if known and not list(Path("/proc/fs/jbd2").glob(f"{device}-*")):
-        return f"{mount.fstype} without a journal"
-    return mount.fstype
+    whole |= {"seconds": seconds, "each": seconds}
+    return [{"passed": passed, "error": error, **cost} for cost in [whole, *costs]]

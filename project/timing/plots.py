@@ -3,7 +3,7 @@
 import io
 from collections.abc import Mapping
 from itertools import cycle, product
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -20,14 +20,9 @@ BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#B
 PURPLE, SKY, BLACK = "#CC79A7", "#56B4E9", "#333333"
 # A strategy's dots differ in shape too.
 STYLES = tuple(zip((RED, BLUE, GREEN, ORANGE, PURPLE, SKY, BLACK), "os^DvPX", strict=True))
-# In the order in which a test pays for them.
-COLOURS = dict(
-    zip(
-        (*PARTS.values(), OTHER),
-        (SKY, RED, ORANGE, BLUE, "#DDDDDD", GREEN, BLACK, PURPLE),
-        strict=True,
-    )
-)
+# In the order of the parts. The last two are the whole run, which has no bar, and the rest.
+HUES = (SKY, RED, ORANGE, BLUE, "#DDDDDD", GREEN, BLACK, PURPLE)
+COLOURS = dict(zip((*PARTS.values(), OTHER), HUES, strict=True))
 
 
 class Picture(Figure):
@@ -60,13 +55,12 @@ def finish(picture: Any, axis: Axes) -> Picture:
     marks = {label: mark for mark, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     place = {"loc": "outside lower center", "ncols": 6, "fontsize": 9, "frameon": False}
     picture.legend(marks.values(), marks.keys(), **place)
-    assert isinstance(picture, Picture)
-    return picture
+    return cast("Picture", picture)
 
 
-def styles(found: pd.DataFrame) -> dict[str, tuple[str, str]]:
-    """Return each strategy's colour and shape."""
-    return dict(zip(dict.fromkeys(found.strategy), cycle(STYLES), strict=False))
+def lanes(axis: Axes, names: list[str]) -> None:
+    """Name lanes from top to bottom."""
+    axis.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6))
 
 
 def draw_bar(axis: Axes, lane: int, begin: float, end: float, colour: str, label: str) -> None:
@@ -81,19 +75,15 @@ def draw_lifetimes(recorders: Mapping[str, Recorder], title: str) -> Picture:
 
     A lane for each fixture, the tests on top. A bar is dark while a fixture is set up or torn
     down and light while it lives; a triangle marks the beginning of a run of Alembic.
-
-    Args:
-        recorders: a name for each session, and what was recorded of it.
-        title: what the picture shows.
     """
     panels = {
         f"{name}: {len(r.tests)} tests, Alembic ran {len(r.migrations)} times": r
         for name, r in recorders.items()
     }
-    lanes = [1 + len({span.name for span in r.fixtures}) for r in recorders.values()]
-    height = 0.9 + sum(0.55 + 0.27 * n for n in lanes)
+    rows = [2 + len({span.name for span in r.fixtures}) for r in recorders.values()]
+    height = 0.9 + sum(0.28 + 0.27 * n for n in rows)
     alt = f"A lane for each fixture, over time. {'; '.join(panels)}."
-    picture, axes = start(title, alt, len(lanes), 1, height, height_ratios=[n + 1 for n in lanes])
+    picture, axes = start(title, alt, len(rows), 1, height, height_ratios=rows)
     for axis, (name, recorder) in zip(axes[:, 0], panels.items(), strict=True):
         draw_session(axis, recorder)
         axis.set_title(name, fontsize=10, loc="left")
@@ -117,8 +107,7 @@ def draw_session(axis: Axes, recorder: Recorder) -> None:
         mark, colour, label = ("^", RED, "upgrades") if up else ("v", ORANGE, "downgrades")
         style: Any = {"markeredgecolor": "white", "markersize": 9, "linestyle": "none"}
         axis.plot(run.at * 1000, lane, mark, color=colour, label=f"Alembic {label}", **style)
-    axis.set_yticks(range(len(names)), names)
-    axis.set_ylim(len(names) - 0.4, -0.6)
+    lanes(axis, names)
 
 
 def draw_costs(found: pd.DataFrame, title: str = "") -> Picture:
@@ -132,18 +121,16 @@ def draw_costs(found: pd.DataFrame, title: str = "") -> Picture:
     alt = f"Bars of milliseconds. {in_words(found)}"
     picture, axes = start(title or finding(found), alt, len(panels), 1, height)
     for axis, (workload, rows) in zip(axes[:, 0], panels.items(), strict=True):
-        own = spread(sessions(rows).own).droplevel(SIZES)["median"]
-        lengths = figures.by_part(rows)["test"].droplevel(SIZES)
-        for lane, name in enumerate(names):
-            ends = lengths.loc[name].cumsum() if name in lengths.index else pd.Series([0.0])
-            for part, end in ends.items() if name in lengths.index else ():
-                if length := lengths.loc[name, part]:
-                    draw_bar(axis, lane, end - length, end, COLOURS[part], part)
-            whole = ends.iloc[-1]
-            text = f"  {duration(whole)}, own: {duration(own[name])}" if whole else " failed"
-            axis.text(whole * 1000, lane, text, va="center", fontsize=9)
-        axis.set_yticks(range(len(names)), names)
-        axis.set_ylim(len(names) - 0.5, -0.5)
+        medians = spread(sessions(rows).own).droplevel(SIZES)["median"]
+        lengths = figures.by_part(rows)["test"].droplevel(SIZES).reindex(names)
+        for lane, (own, parts) in enumerate(zip(medians, lengths.to_dict("records"), strict=True)):
+            end = 0.0
+            for part, length in parts.items():
+                if length > 0:
+                    draw_bar(axis, lane, end, end := end + length, COLOURS[part], part)
+            text = f"  {duration(end)}, own: {duration(own)}" if end else " failed"
+            axis.text(end * 1000, lane, text, va="center", fontsize=9)
+        lanes(axis, names)
         axis.margins(x=0.25)
         axis.set_title(workload, fontsize=10, loc="left")
     axes[-1, 0].set(xlim=(0, None), xlabel="milliseconds of a whole test")
@@ -158,8 +145,8 @@ def draw_overview(found: pd.DataFrame, title: str = "") -> Picture:
     """
     panels = dict(figures.workloads(found))
     alt = f"Dots on a logarithmic scale, {len(panels)} workloads. {in_words(found)}"
-    picture, axes = start(title or finding(found), alt, 1, 2, 1.6 + 0.45 * len(panels), sharey=True)
-    look = styles(found)
+    picture, axes = start(title or finding(found), alt, 1, 2, 1.4 + 0.6 * len(panels), sharey=True)
+    look = dict(zip(dict.fromkeys(found.strategy), cycle(STYLES), strict=False))
     for axis, measure in zip(axes[0], ("own", "whole"), strict=True):
         milliseconds = spread(sessions(found)[measure]).dropna() * 1000
         for (lane, rows), (number, name) in product(enumerate(panels.values()), enumerate(look)):
@@ -167,18 +154,16 @@ def draw_overview(found: pd.DataFrame, title: str = "") -> Picture:
             if key not in milliseconds.index:
                 continue
             (colour, shape), (dot, low, high) = look[name], milliseconds.loc[key]
-            y = lane + 0.6 * ((number + 0.5) / len(look) - 0.5)  # beside the others' dots
+            y = lane + 0.8 * ((number + 0.5) / len(look) - 0.5)  # beside the others' dots
             axis.plot([low, high], [y, y], color=colour, linewidth=3, alpha=0.4)
             axis.plot(dot, y, shape, color=colour, markersize=5, label=name)
-        axis.set_xscale("log")
+        axis.set(xscale="log", xlabel="milliseconds (logarithmic)")
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.xaxis.set_major_formatter("{x:,g}")
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.tick_params(axis="x", labelsize=7)
         axis.set_title(MEASURES[measure], fontsize=10, loc="left")
-    axes[0, 0].set_yticks(range(len(panels)), list(panels))
-    axes[0, 0].set_ylim(len(panels) - 0.4, -0.6)
-    picture.supxlabel("milliseconds (logarithmic)", fontsize=10)
+    lanes(axes[0, 0], list(panels))
     return finish(picture, axes[0, 0])
 
 
@@ -187,21 +172,17 @@ def draw_growth(
 ) -> Picture:
     """Draw how a measure grows with `tests`, `revisions` or `tables`: a point for each round.
 
-    The lines lead through the medians. All panels have one scale.
-
-    Args:
-        comparisons: a panel for each, under its name; each has two values of `size` or more.
-        size: which.
-        title: what the picture shows.
-        measure: what is drawn.
+    The lines lead through the medians. Each comparison has a panel under its name, all one scale.
     """
     panels = {name: figures.along(found, size) for name, found in comparisons.items()}
     alt = " ".join(f"{name}: {in_words(found, measure)}" for name, found in panels.items())
     picture, axes = start(title, alt, 1, len(panels), 3.6, sharey=True)
+    names = dict.fromkeys(pd.concat(panels.values()).strategy)
+    look = dict(zip(names, cycle(STYLES), strict=False))
     for axis, (name, found) in zip(axes[0], panels.items(), strict=True):
         points = sessions(found)[measure].dropna() * 1000
         for strategy, values in points.groupby(level="strategy", sort=False):
-            colour, shape = styles(found)[strategy]
+            colour, shape = look[strategy]
             values.index = values.index.get_level_values(size)
             axis.plot(values, shape, color=colour, alpha=0.5)
             medians = values.groupby(level=0).median()

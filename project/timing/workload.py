@@ -1,7 +1,7 @@
 """Workloads: the series' two tests, as often as you like, on a schema as large as you like.
 
-A workload is written into a folder of its own: migrations, tests, and a conftest.py that gives an
-isolation strategy its two session fixtures, `alembic_config` and `target_metadata`.
+A workload is written into a folder: migrations, tests, and a conftest.py with the two fixtures that
+a strategy asks for.
 """
 
 import compileall
@@ -25,8 +25,7 @@ ROOT = Path(project.__path__[0]).parent
 SUITE = Path(__file__).parent / "suite"  # what is the same for each workload
 LEAST = {"tests": 1, "revisions": 1, "tables": 2}
 MOST = 9999  # of anything: the tables' names have four digits
-# The two tests; the second can't pass under rollback.
-TESTS = ("test_get_record", "test_create_record")
+TESTS = ("test_get_record", "test_create_record")  # the second can't pass under rollback
 FILE = "test_records.py"
 
 
@@ -51,23 +50,14 @@ class Workload:
             if not LEAST[name] <= value <= MOST:
                 raise ValueError(f"{name} must be from {LEAST[name]} to {MOST}, not {value}")
 
-    def __str__(self) -> str:
-        sizes = asdict(self).items()
-        return ", ".join(f"{n:,} {name[:-1] if n == 1 else name}" for name, n in sizes)
-
     def write(self, folder: Path, only: Sequence[str] = TESTS) -> None:
-        """Write migrations, tests, conftest.py and settings into an empty folder.
-
-        Args:
-            folder: where to.
-            only: which of the two tests will be run there.
-        """
+        """Write migrations, tests and conftest.py into an empty folder, to run `only` these."""
         revisions, metadata = self._make()
         left_out = shutil.ignore_patterns("revision.txt", "__pycache__")
         shutil.copytree(SUITE, folder, ignore=left_out, dirs_exist_ok=True)
         shutil.copy(ROOT / "tests" / FILE, folder)
-        sizes = {"tests": self.tests, "repetitions": -(-self.tests // len(only))}
-        (folder / "sizes.json").write_text(json.dumps(sizes))
+        times = {name: len(range(i, self.tests, len(only))) for i, name in enumerate(only)}
+        (folder / "times.json").write_text(json.dumps(times))
         (folder / "metadata.pickle").write_bytes(pickle.dumps(metadata))
         versions = folder / "migrations" / "versions"
         versions.mkdir(parents=True)
@@ -92,9 +82,8 @@ class Workload:
                 sa.Column("kind", kind, server_default="new"),
                 sa.Column("number", sa.BigInteger, sa.Identity()),
             )[number % 3]
-            key = sa.Column(
-                "id", sa.UUID, primary_key=True, server_default=sa.func.gen_random_uuid()
-            )
+            random = sa.func.gen_random_uuid()
+            key = sa.Column("id", sa.UUID, primary_key=True, server_default=random)
             note = sa.Column("note", sa.String(100), server_default="")
             previous = sa.Table(f"table_{number:04}", metadata, key, note, special).name
         steps: list[tuple[str, str]] = []
