@@ -142,6 +142,7 @@ class Original:
         """Run pytest to its end; return its exit code and what it said."""
         process = self.start(strategy, *arguments)
         said, _ = process.communicate(timeout=RUN_SECONDS)
+        assert process.returncode is not None
         return process.returncode, said
 
     def phases(self) -> list[tuple[str, float]]:

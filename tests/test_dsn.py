@@ -79,7 +79,7 @@ def test_your_own_server_is_reached_by_your_own_settings(
 
 
 def run_pytest(dsn: str, strategy: str) -> tuple[int, str]:
-    options = [*plugins(strategy), "--noconftest", TESTS]
+    options = [*plugins(strategy), "--noconftest", str(TESTS)]
     process = forked.start(Path.cwd(), options, os.environ | {"POSTGRES_DSN": dsn})
     said, _ = process.communicate(timeout=120)
     assert process.returncode is not None
