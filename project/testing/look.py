@@ -37,10 +37,10 @@ WHOLE = {
     "pg_extension": "true",
     "pg_language": "true",
     "pg_largeobject_metadata": "true",
-    "pg_description": f"objoid >= {FIRST_OID} OR objoid IN"
-    " (SELECT oid FROM pg_namespace UNION ALL SELECT oid FROM pg_extension)",
 }
-OF_THE_DATABASE = (
+OTHERS = (
+    "SELECT xmin FROM pg_description WHERE objoid = ANY (ARRAY(SELECT oid FROM pg_namespace))",
+    "SELECT xmin FROM pg_description WHERE objoid = ANY (ARRAY(SELECT oid FROM pg_extension))",
     "SELECT xmin FROM pg_database WHERE datname = current_database()",
     "SELECT s.xmin FROM pg_db_role_setting AS s JOIN pg_database AS d ON d.oid = s.setdatabase"
     " WHERE d.datname = current_database()",
@@ -60,23 +60,25 @@ SEQUENCES = f"""
 SELECT oid::regclass::text AS name FROM pg_class
 WHERE relkind = 'S' AND relpersistence <> 't' AND oid >= {FIRST_OID} ORDER BY oid
 """
-# Who is in a transaction holds a lock, and locks are for everybody to see, whoever holds them.
-OPEN_SESSIONS = """
-SELECT FROM pg_lock_status() AS l JOIN pg_stat_get_activity(NULL) AS s ON s.pid = l.pid
-JOIN pg_database AS d ON d.oid = s.datid
+# Who is in a transaction holds a lock, and locks are for everybody to see, whoever holds them. To
+# list them takes a while: not where all sessions are idle, and are those of the pool, just reset.
+SESSIONS = """
+pg_stat_get_activity(NULL) AS s JOIN pg_database AS d ON d.oid = s.datid
 WHERE d.datname = current_database() AND s.pid <> pg_backend_pid()
   AND s.backend_type = 'client backend'
 """
 FUNCTION = """
 CREATE FUNCTION pg_temp.look_and_mend(
-    horizon xid, objects bigint, quiet bigint, OUT reason text, OUT next_quiet bigint
+    horizon xid, objects bigint, quiet bigint, pooled bigint, OUT reason text, OUT next_quiet bigint
 ) LANGUAGE plpgsql AS $look$
 DECLARE
     changed text[];
 BEGIN
     -- No transaction has written since the last look if this number is the same as then.
     next_quiet := pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
-    IF EXISTS ({open_sessions}) THEN
+    IF (SELECT count(*) FILTER (WHERE s.state = 'idle') <> $4 OR count(*) <> $4 FROM {sessions})
+        AND EXISTS (SELECT FROM pg_lock_status() AS l WHERE l.pid IN (SELECT s.pid FROM {sessions}))
+    THEN
         reason := 'left a transaction or a lock open';
         RETURN;
     END IF;
@@ -88,7 +90,7 @@ BEGIN
         RETURN;
     END IF;
     -- A sequence gives its next number without a transaction that writes.
-    {sequences}
+    {set_sequences}
     IF next_quiet = quiet THEN
         RETURN;
     END IF;
@@ -138,7 +140,7 @@ class Clean:
 async def schema_of(connection: Connection) -> Schema:
     """Read what there is to look at in a migrated database that no test has changed."""
     catalogues = await connection.fetch(CATALOGUES)
-    objects = " UNION ALL ".join((*map(rows_of_catalogue, catalogues), *OF_THE_DATABASE))
+    objects = " UNION ALL ".join((*map(rows_of_catalogue, catalogues), *OTHERS))
     rows = []
     for number, table in enumerate(await connection.fetch(TABLES)):
         count = 0
@@ -155,10 +157,10 @@ async def schema_of(connection: Connection) -> Schema:
     if await connection.fetchval("SELECT count(*) FROM pg_largeobject_metadata"):
         rows.append("'!the large objects'")
     function = FUNCTION.format(
-        open_sessions=OPEN_SESSIONS,
+        sessions=SESSIONS,
         objects=objects,
         rows=", ".join(rows),
-        sequences=f"PERFORM count(*) FROM ({' UNION ALL '.join(sequences)}) AS mended;"
+        set_sequences=f"PERFORM count(*) FROM ({' UNION ALL '.join(sequences)}) AS mended;"
         if sequences
         else "",
     )

@@ -65,14 +65,19 @@ class Clone:
         self._clean: Clean = await begin(driver, self._schema)
         self._quiet = 0
 
-    async def look_and_mend(self) -> str | None:
-        """Mend what a test has changed; return what can't be mended, or None."""
+    async def look_and_mend(self, pooled: int) -> str | None:
+        """Mend what a test has changed; return what can't be mended, or None.
+
+        Args:
+            pooled: how many connections are idle in the shared pool.
+        """
         try:
             reason, self._quiet = await self._driver.fetchrow(
-                "SELECT * FROM pg_temp.look_and_mend($1, $2, $3)",
+                "SELECT * FROM pg_temp.look_and_mend($1, $2, $3, $4)",
                 self._clean.horizon,
                 self._clean.objects,
                 self._quiet,
+                pooled,
             )
         except BROKEN as error:
             return f"can't be mended after: {first_line(error)}"
@@ -137,8 +142,8 @@ async def db(
         yield _clean_db_manager.manager
     if keep_test_db():
         return
-    await _clean_db_manager.reset_connections()
-    reason = await _clean_db_clone.look_and_mend()
+    pooled = await _clean_db_manager.reset_connections()
+    reason = await _clean_db_clone.look_and_mend(pooled)
     if reason is None:
         return
     report = request.config.getoption(REPORT)

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
-from asyncpg import Connection
+from asyncpg import Connection, InterfaceError, PostgresError
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
@@ -40,7 +42,19 @@ class SharedManager:
     def _new(self) -> Manager:
         manager = self._factory(self._pair.test)
         confine(manager, self._pair)
+        self._idle: dict[Any, Connection] = {}
+        if engine := pooled_engine(manager):
+            event.listen(engine.sync_engine, "checkin", self._comes_back)
+            event.listen(engine.sync_engine, "checkout", self._goes_out)
+            event.listen(engine.sync_engine, "close", self._goes_out)
         return manager
+
+    def _comes_back(self, adapted: Any, record: object) -> None:
+        if adapted is not None:  # else it is broken
+            self._idle[adapted] = adapted.driver_connection
+
+    def _goes_out(self, adapted: Any, *_: object) -> None:
+        self._idle.pop(adapted, None)
 
     async def renew(self) -> None:
         """Close the manager, and make another."""
@@ -49,36 +63,33 @@ class SharedManager:
 
     async def begin_test(self) -> None:
         """See, once, whether your application has settings of its own for each connection."""
-        engine = self._pooled_engine()
-        if self._set_up is None and engine:
+        if self._set_up is None and (engine := pooled_engine(self.manager)):
             async with engine.connect() as connection:
                 self._set_up = (await connection.exec_driver_sql(SET_BY_APPLICATION)).scalar()
 
-    async def reset_connections(self) -> None:
+    async def reset_connections(self) -> int:
         """Take back what a test has left on the connections: settings, locks, temporary tables.
 
         Connections that your application has set up itself are closed instead, since a reset would
-        undo that too.
+        undo that too. Return how many are in the pool.
         """
-        engine = self._pooled_engine()
-        if engine is None:
-            return
-        if self._set_up:
+        engine = pooled_engine(self.manager)
+        if engine and self._set_up:
             await engine.dispose()
-            return
-        pool = engine.pool
-        assert isinstance(pool, QueuePool)
-        idle = [await engine.connect() for _ in range(pool.checkedin())]
-        for connection in idle:
-            driver = (await connection.get_raw_connection()).driver_connection
-            assert isinstance(driver, Connection)
-            if await driver.execute(driver.get_reset_query() + RESET) != "SELECT 0":
-                await connection.invalidate()
-            await connection.close()
+        for driver in list(self._idle.values()):
+            try:
+                as_new = await driver.execute(driver.get_reset_query() + RESET) == "SELECT 0"
+            except (PostgresError, InterfaceError, OSError):
+                as_new = False
+            if engine and not as_new:
+                await engine.dispose()
+                break
+        return len(self._idle)
 
-    def _pooled_engine(self) -> AsyncEngine | None:
-        """The manager's engine, if its connections are asyncpg's and outlive their sessions."""
-        engine = self.manager.asessionmaker().bind
-        if not isinstance(engine, AsyncEngine) or engine.dialect.driver != "asyncpg":
-            return None
-        return engine if isinstance(engine.pool, QueuePool) else None
+
+def pooled_engine(manager: Manager) -> AsyncEngine | None:
+    """Return a manager's engine if its connections are asyncpg's and outlive their sessions."""
+    engine = manager.asessionmaker().bind
+    if not isinstance(engine, AsyncEngine) or engine.dialect.driver != "asyncpg":
+        return None
+    return engine if isinstance(engine.pool, QueuePool) else None
