@@ -1,6 +1,7 @@
 # make lab        open the notebooks in JupyterLab
 # make setup      install all that the rest needs
 # make test       run all tests
+# make quick      run those that take no long time: no notebook is executed, no server crashes
 # make faults     kill test runs and servers on purpose, for ten minutes or more
 # make notebooks  execute every notebook, in place
 # make lint       check style and types
@@ -80,7 +81,7 @@ define new
 	else mkdir $1 && touch $1/$(MARK); fi
 endef
 
-.PHONY: lab setup test faults notebooks lint lowest launch benchmarks lock clean
+.PHONY: lab setup test quick faults notebooks lint lowest launch benchmarks lock clean
 
 lab: $(READY)
 	$(BIN)/jupyter lab $(AS_ROOT) $(HERE) --LabApp.default_url=/lab/tree/$(FIRST)
@@ -89,6 +90,9 @@ setup: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest $(WORKERS)
+
+quick: $(READY)
+	$(BIN)/python -m pytest $(WORKERS) -m "not slow"
 
 faults: $(READY)
 	$(BIN)/python -m tests.faults

@@ -15,6 +15,19 @@ from project.testing import STRATEGIES
 from tests.servers import Server, database, running_server
 
 SECONDS = 300  # for one test, also on a busy machine
+# What `make quick` leaves out, beside the notebooks: servers of their own that are killed or
+# attacked, environments and images that are made, and what waits for a lock by design.
+SLOW = {
+    "test_binder",
+    "test_embedded_server",
+    "test_isolation",
+    "test_make",
+    "test_nothing_of_yours",
+    "test_notebook",
+    "test_safety",
+    "test_take_home",
+    "test_timing_runs",
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,11 +53,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # Not in pyproject.toml: readers run this project's tests without the plugin, too.
-    if config.pluginmanager.hasplugin("timeout"):
-        for item in items:
-            if not item.get_closest_marker("timeout"):
-                item.add_marker(pytest.mark.timeout(SECONDS))
+    for item in items:
+        if item.path.stem in SLOW:
+            item.add_marker(pytest.mark.slow)
+        # Not in pyproject.toml: readers run this project's tests without the plugin, too.
+        if config.pluginmanager.hasplugin("timeout") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SECONDS))
 
 
 def in_memory() -> str | None:

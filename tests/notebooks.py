@@ -84,8 +84,11 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
             for kind, data in output.get("data", {}).items():
                 if kind.startswith("text/"):
                     output.data[kind] = clean(data)
-            if "metadata" in output:
-                output.metadata = nbformat.from_dict({})
+            if "metadata" in output:  # a picture's alternative text stays
+                kept = {
+                    kind: {"alt": of["alt"]} for kind, of in output.metadata.items() if "alt" in of
+                }
+                output.metadata = nbformat.from_dict(kept)
     count = 0
     for cell in notebook.cells:
         if cell.cell_type == "code":

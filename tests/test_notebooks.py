@@ -54,31 +54,26 @@ def files() -> dict[Path, bytes]:
 
 
 # Each starts from a shell in which a reader has set much for other projects.
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs_and_leaves_nothing_behind(path: Path, original_dsn: str, tmp_path: Path) -> None:
-    databases_before, files_before = databases(original_dsn), files()
-    tables = "SELECT schemaname, tablename FROM pg_tables ORDER BY 1, 2"
-    tables_before = query(original_dsn, tables)
-
-    # The notebook with one more cell, in the same folder: a kernel's working folder is its own.
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells.append(nbformat.v4.new_code_cell(OPEN_ENGINES))
-    executed = execute(notebook, path.parent, KERNEL | {"POSTGRES_DSN": original_dsn})
-
-    assert executed.cells[-1].outputs[0].text.strip() == "0", "an engine is open"
-    assert databases(original_dsn) == databases_before
-    assert query(original_dsn, tables) == tables_before
-    assert files() == files_before
-
-
-@pytest.mark.parametrize("number", ["04", "05"])
-def test_one_whose_fixtures_drop_any_database_leaves_yours(number: str, original_dsn: str) -> None:
-    """Its fixtures work beside a scratch database, so yours with the obvious name stays."""
-    [path] = [path for path in NOTEBOOKS if path.name.startswith(number)]
+def test_it_runs_and_leaves_nothing_behind(path: Path, original_dsn: str) -> None:
+    """And a database of yours with the obvious name stays, whatever its fixtures drop."""
     with database(original_dsn, f"{make_url(original_dsn).database}_test") as yours:
-        query(yours, "CREATE TABLE love (letter text)")
-        execute(nbformat.read(path, as_version=4), path.parent, {"POSTGRES_DSN": original_dsn})
-        assert query(yours, "SELECT * FROM love") == []
+        query(yours, "CREATE TABLE love (letter text)", "INSERT INTO love VALUES ('Dear …')")
+        databases_before, files_before = databases(original_dsn), files()
+        tables = "SELECT schemaname, tablename FROM pg_tables ORDER BY 1, 2"
+        tables_before = query(original_dsn, tables)
+
+        # The notebook with one more cell, in the same folder: a kernel works in its own.
+        notebook = nbformat.read(path, as_version=4)
+        notebook.cells.append(nbformat.v4.new_code_cell(OPEN_ENGINES))
+        executed = execute(notebook, path.parent, KERNEL | {"POSTGRES_DSN": original_dsn})
+
+        assert executed.cells[-1].outputs[0].text.strip() == "0", "an engine is open"
+        assert databases(original_dsn) == databases_before
+        assert query(original_dsn, tables) == tables_before
+        assert query(yours, "SELECT * FROM love") == [("Dear …",)]
+        assert files() == files_before
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -224,6 +224,7 @@ def test_a_kept_database_holds_what_the_failed_test_wrote(
     assert not left_by(dsn), "a run that passes keeps nothing"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_worker_that_starts_late_spares_what_another_has_kept(
     strategy: str, dsn: str, tmp_path: Path
@@ -318,6 +319,7 @@ async def test_meets_the_other(db, me, other):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_each_worker_has_a_database_of_its_own(strategy: str, dsn: str, tmp_path: Path) -> None:
     """Two tests that wait for each other pass on two workers, and on one they can't."""

@@ -32,7 +32,7 @@ SHARED_FIXTURES = tuple(
 )
 
 # These modules import each other before pytest sees them as plugins.
-pytest.register_assert_rewrite(*SHARED_FIXTURES, f"{__name__}.leaks", f"{__name__}.one_loop")
+pytest.register_assert_rewrite(*SHARED_FIXTURES)
 
 
 def fixtures(strategy: str) -> dict[str, object]:

@@ -16,11 +16,11 @@ from . import SHARED_FIXTURES
 from .database.lifecycle import naming_who_is_in_the_way
 from .database.names import DsnPair
 from .database.proof import only_on, prove
-from .one_loop import no_task_left
 from .session_level import create_test_db
 from .session_manager import Manager
 from .shared_manager import SharedManager
 from .tables import Tables
+from .tasks import no_task_left
 
 __all__ = ["create_test_db"]  # as under session level
 

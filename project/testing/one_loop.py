@@ -9,12 +9,11 @@ A loop of a test's own would cancel, at its end, what the test has started and n
 `no_task_left` does, around each test.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Generator
-from contextlib import asynccontextmanager
-from weakref import WeakKeyDictionary
+from collections.abc import Generator
 
 import pytest
+
+from .tasks import note_what_is_left
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,30 +37,7 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> Generator[Non
         return (yield)
 
 
-# By loop: the tasks that there were before a test, and those that it has left.
-BEFORE: WeakKeyDictionary[asyncio.AbstractEventLoop, set[asyncio.Task[object]]]
-LEFT: WeakKeyDictionary[asyncio.AbstractEventLoop, set[asyncio.Task[object]]]
-BEFORE, LEFT = WeakKeyDictionary(), WeakKeyDictionary()
-
-
-@asynccontextmanager
-async def no_task_left() -> AsyncIterator[None]:
-    """Cancel the tasks that a test has left at its end, and wait for their end.
-
-    For the body of a fixture. Tasks that the tear-down itself brings are let alone.
-    """
-    loop = asyncio.get_running_loop()
-    BEFORE[loop] = asyncio.all_tasks()
-    yield
-    left = LEFT.pop(loop, set())
-    for task in left:
-        task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown() -> None:
     """Note which tasks a test has left, before its fixtures are torn down."""
-    for loop, before in BEFORE.items():
-        LEFT[loop] = asyncio.all_tasks(loop) - before
-    BEFORE.clear()
+    note_what_is_left()

@@ -18,9 +18,8 @@ from .database.errors import first_line
 from .database.lifecycle import admin_connection, drop_own_database
 from .database.names import DsnPair
 from .database.proof import prove
-from .leaks import REPORT, Objects, differences, note_leak, objects_in
 from .look import Clean, Schema, begin, schema_of
-from .one_loop import no_task_left
+from .objects import Objects, differences, objects_in
 from .session_manager import Manager
 from .shared_manager import SharedManager
 from .template import _clean_db_admin, clone_for_test, migrate_db
@@ -134,7 +133,7 @@ async def db(
     _clean_db_clone: Clone,
     _clean_db_manager: SharedManager,
     keep_test_db: Callable[[], bool],
-    request: pytest.FixtureRequest,
+    _clean_db_note_leak: Callable[[list[str]], None] | None,
 ) -> AsyncIterator[Manager]:
     """Yield the session manager; after the test, have the database as the migrations left it."""
     await _clean_db_manager.begin_test()
@@ -146,11 +145,10 @@ async def db(
     reason = await _clean_db_clone.look_and_mend(pooled)
     if reason is None:
         return
-    report = request.config.getoption(REPORT)
-    before = await _clean_db_clone.objects() if report else {}
+    before = await _clean_db_clone.objects() if _clean_db_note_leak else {}
     await _clean_db_manager.renew()
     await _clean_db_clone.drop()
     await _clean_db_clone.make()
-    if report:
+    if _clean_db_note_leak:
         changes = differences(await _clean_db_clone.objects(), before) if before else []
-        note_leak(request.node, changes or [reason])
+        _clean_db_note_leak(changes or [reason])

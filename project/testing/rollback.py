@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import (
 
 from . import SHARED_FIXTURES
 from .deletion import create_test_db, migrate_db
-from .one_loop import no_task_left
+from .tasks import no_task_left
 
 __all__ = ["create_test_db", "migrate_db"]  # as under deletion
 

@@ -35,8 +35,8 @@ from .database.lifecycle import (
 from .database.likeness import copy_settings, locale_of_original, settings_of
 from .database.names import DsnPair, database_of, lock_number
 from .database.proof import confine, only_on
-from .one_loop import no_task_left
 from .session_manager import Manager
+from .tasks import no_task_left
 
 pytest_plugins = (
     *SHARED_FIXTURES,
