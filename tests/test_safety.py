@@ -200,7 +200,7 @@ def test_an_interrupted_drop_leaves_the_mark(password_dsn: str) -> None:
 def test_a_second_run_is_refused(mine: Original) -> None:
     """The first one runs here, with two workers' databases and one without."""
 
-    async def first() -> list[tuple[int, str]]:
+    async def first() -> list[tuple[int | None, str]]:
         async with AsyncExitStack() as held:
             for part in ("", "gw0", "gw1"):
                 pair = faults.pair_of(mine.dsn, part)

@@ -22,6 +22,7 @@ from .look import Clean, Schema, begin, schema_of
 from .objects import Objects, differences, objects_in
 from .session_manager import Manager
 from .shared_manager import SharedManager
+from .tasks import no_task_left
 from .template import _clean_db_admin, clone_for_test, migrate_db
 
 __all__ = ["_clean_db_admin", "migrate_db"]  # as under template
