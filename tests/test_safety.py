@@ -356,7 +356,7 @@ def test_psql_opens_awkward_names_and_shows_no_password(password_server: Server)
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_an_open_transaction_is_named_and_ended(strategy: str, mine: Original) -> None:
-    """It is in nobody's way under rollback, which cleans nothing, and where the database goes."""
+    """It is in nobody's way under rollback, which cleans nothing, and where a clone is dropped."""
     (mine.folder / "test_it.py").write_text(LEAKS)
     code, said = mine.run(strategy, "-W", "ignore")
     cleans = strategy not in ("rollback", "template", "restore")
@@ -369,6 +369,29 @@ def test_an_open_transaction_is_named_and_ended(strategy: str, mine: Original) -
     if cleans:  # the next test may find what the first has left; all others find what they should
         assert f"1 failed, 4 passed, {1 + at_the_end} error" in said
     assert "DBAPIError" not in said
+    assert not left(mine)
+
+
+@pytest.mark.parametrize("strategy", ["template", "restore"])
+def test_a_session_that_the_role_may_not_end_is_named(
+    strategy: str, mine: Original, password_server: Server
+) -> None:
+    (mine.folder / "test_it.py").write_text(f"""{LEAKS}
+
+@pytest.mark.asyncio
+async def test_is_another_role(db):
+    others = os.environ["SUPERUSER"].replace("+asyncpg", "")
+    leaked.append(await asyncpg.connect(others))
+    await leaked[-1].execute("BEGIN; UPDATE product SET\\n name = 'leaked'")
+""")
+    url = password_server.url.set(database=database_of(make_test_dsn(mine.dsn)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SUPERUSER", url.render_as_string(hide_password=False))
+        code, said = mine.run(strategy, "-W", "ignore", "-k", "another_role")
+    assert code == pytest.ExitCode.TESTS_FAILED
+    assert "user postgres, unknown, last statement: <insufficient privilege>" in said
+    assert "DBAPIError" not in said
+    clean(mine)
     assert not left(mine)
 
 

@@ -57,15 +57,16 @@ WHERE (c.relkind = 'r' OR c.relkind = 'm' AND c.relispopulated) AND c.relpersist
 ORDER BY c.oid
 """
 SEQUENCES = f"""
-SELECT oid::regclass::text AS name FROM pg_class
+SELECT oid::regclass::text AS name, has_sequence_privilege(oid, 'SELECT') AS visible FROM pg_class
 WHERE relkind = 'S' AND relpersistence <> 't' AND oid >= {FIRST_OID} ORDER BY oid
 """
 # Who is in a transaction holds a lock, and locks are for everybody to see, whoever holds them. To
 # list them takes a while: not where all sessions are idle, and are those of the pool, just reset.
+# The server's own processes, such as autovacuum's, have no user.
 SESSIONS = """
 pg_stat_get_activity(NULL) AS s JOIN pg_database AS d ON d.oid = s.datid
 WHERE d.datname = current_database() AND s.pid <> pg_backend_pid()
-  AND s.backend_type = 'client backend'
+  AND s.usesysid IS NOT NULL
 """
 FUNCTION = """
 CREATE FUNCTION pg_temp.look_and_mend(
@@ -89,24 +90,27 @@ BEGIN
         reason := 'changed the schema';
         RETURN;
     END IF;
-    -- A sequence gives its next number without a transaction that writes.
-    {set_sequences}
-    IF next_quiet = quiet THEN
-        RETURN;
+    IF next_quiet <> quiet THEN
+        FOR look IN 1..3 LOOP
+            changed := array_remove(ARRAY[{rows}]::text[], NULL);
+            EXIT WHEN changed = '{{}}';
+            reason := 'changed what can''t be put back: ' || (
+                SELECT string_agg(substr(it, 2), ', ') FROM unnest(changed) AS it WHERE it ^@ '!');
+            IF look = 3 THEN
+                reason := 'left rows that DELETE doesn''t remove';
+            END IF;
+            EXIT WHEN reason IS NOT NULL;
+            -- One statement: foreign keys are checked at its end. A trigger on DELETE may write
+            -- rows, or keep some, hence another look. A deferred one runs now, not after that, and
+            -- each finds its tables without their schema.
+            SET CONSTRAINTS ALL IMMEDIATE;
+            SET LOCAL search_path TO DEFAULT;
+            EXECUTE 'WITH ' || array_to_string(changed, ', ') || ' SELECT' USING $1;
+            SET LOCAL search_path TO pg_catalog;
+        END LOOP;
     END IF;
-    FOR look IN 1..3 LOOP
-        changed := array_remove(ARRAY[{rows}]::text[], NULL);
-        EXIT WHEN changed = '{{}}';
-        reason := 'changed what can''t be put back: '
-            || (SELECT string_agg(substr(it, 2), ', ') FROM unnest(changed) AS it WHERE it ^@ '!');
-        IF look = 3 THEN
-            reason := 'left rows that DELETE doesn''t remove';
-        END IF;
-        EXIT WHEN reason IS NOT NULL;
-        -- One statement: foreign keys are checked at its end. A trigger on DELETE may write rows,
-        -- or keep some, hence another look.
-        EXECUTE 'WITH ' || array_to_string(changed, ', ') || ' SELECT' USING $1;
-    END LOOP;
+    -- Last, for a trigger may use a number up. Some sequences give one without a transaction.
+    {set_sequences}
 END $look$
 """
 
@@ -148,7 +152,10 @@ async def schema_of(connection: Connection) -> Schema:
             count = await connection.fetchval(f"SELECT count(*) FROM ONLY {table['name']}")
         rows.append(look_at(table, count, f"d{number}"))
     sequences = []
-    for (name,) in await connection.fetch(SEQUENCES):
+    for name, visible in await connection.fetch(SEQUENCES):
+        if not visible:
+            rows.append(literal(f"!{name}"))
+            continue
         last, called = await connection.fetchrow(f"SELECT last_value, is_called FROM {name}")
         sequences.append(
             f"SELECT setval({literal(name)}, {last}, {called}) FROM {name}"

@@ -14,7 +14,7 @@ import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from . import SHARED_FIXTURES
-from .database.errors import first_line
+from .database.errors import BROKEN, first_line
 from .database.lifecycle import admin_connection, drop_own_database
 from .database.names import DsnPair
 from .database.proof import prove
@@ -33,9 +33,6 @@ pytest_plugins = (
     f"{__package__}.leaks",
     f"{__package__}.one_loop",
 )
-
-# What the driver raises where a test has broken the connection, or the statement can't be run.
-BROKEN = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
 class Clone:

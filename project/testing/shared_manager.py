@@ -1,26 +1,30 @@
 """A session manager that all tests share, and what a test may leave on its connections."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from asyncpg import Connection, InterfaceError, PostgresError
+from asyncpg import Connection
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
+from .database import proof
+from .database.errors import BROKEN
 from .database.names import DsnPair
-from .database.proof import confine
 from .session_manager import Manager, SessionManager
 
 SET_BY_APPLICATION = (
     "SELECT count(*) > 0 OR current_user <> session_user FROM pg_settings"
     " WHERE source = 'session' AND setting IS DISTINCT FROM reset_val"
 )
-# After what asyncpg's own pool does: locks, cursors, LISTEN and settings. The last part counts the
-# statements that a test has prepared in SQL; the driver's own stay.
+# What asyncpg's own pool does, and more. The last part counts what is left then: statements that a
+# test has prepared in SQL, and LISTEN, of which the driver keeps a record.
 RESET = (
-    "RESET SESSION AUTHORIZATION; DISCARD TEMP; SELECT FROM pg_prepared_statements WHERE from_sql"
+    "SELECT pg_advisory_unlock_all(); CLOSE ALL; RESET ALL; RESET SESSION AUTHORIZATION;"
+    " DISCARD TEMP; DISCARD SEQUENCES; SELECT FROM pg_prepared_statements WHERE from_sql"
+    " UNION ALL SELECT FROM pg_listening_channels()"
 )
 
 
@@ -41,9 +45,9 @@ class SharedManager:
 
     def _new(self) -> Manager:
         manager = self._factory(self._pair.test)
-        confine(manager, self._pair)
+        proof.confine(manager, self._pair)
         self._idle: dict[Any, Connection] = {}
-        if engine := pooled_engine(manager):
+        if (engine := engine_of(manager)) and kept_by_asyncpg(engine):
             event.listen(engine.sync_engine, "checkin", self._comes_back)
             event.listen(engine.sync_engine, "checkout", self._goes_out)
             event.listen(engine.sync_engine, "close", self._goes_out)
@@ -62,8 +66,12 @@ class SharedManager:
         self.manager = self._new()
 
     async def begin_test(self) -> None:
-        """See, once, whether your application has settings of its own for each connection."""
-        if self._set_up is None and (engine := pooled_engine(self.manager)):
+        """See, once, whether your application sets up its connections as they are made."""
+        engine = engine_of(self.manager)
+        if self._set_up is None and engine and kept_by_asyncpg(engine):
+            if any(map(is_applications, engine.sync_engine.pool.dispatch.connect)):
+                self._set_up = True
+                return
             async with engine.connect() as connection:
                 self._set_up = (await connection.exec_driver_sql(SET_BY_APPLICATION)).scalar()
 
@@ -71,25 +79,32 @@ class SharedManager:
         """Take back what a test has left on the connections: settings, locks, temporary tables.
 
         Connections that your application has set up itself are closed instead, since a reset would
-        undo that too. Return how many are in the pool.
+        undo that too. So are those that can't be reset. Return how many are in the pool.
         """
-        engine = pooled_engine(self.manager)
-        if engine and self._set_up:
-            await engine.dispose()
-        for driver in list(self._idle.values()):
-            try:
-                as_new = await driver.execute(driver.get_reset_query() + RESET) == "SELECT 0"
-            except (PostgresError, InterfaceError, OSError):
+        if engine := engine_of(self.manager):
+            as_new = kept_by_asyncpg(engine) and not self._set_up
+            for driver in list(self._idle.values()):
+                with suppress(*BROKEN):  # a test may have had the server end it
+                    as_new = as_new and await driver.execute(RESET) == "SELECT 0"
+                    continue
                 as_new = False
-            if engine and not as_new:
+            if not as_new:
                 await engine.dispose()
-                break
         return len(self._idle)
 
 
-def pooled_engine(manager: Manager) -> AsyncEngine | None:
-    """Return a manager's engine if its connections are asyncpg's and outlive their sessions."""
+def engine_of(manager: Manager) -> AsyncEngine | None:
+    """Return a manager's engine, if all its sessions have the same."""
     engine = manager.asessionmaker().bind
-    if not isinstance(engine, AsyncEngine) or engine.dialect.driver != "asyncpg":
-        return None
-    return engine if isinstance(engine.pool, QueuePool) else None
+    return engine if isinstance(engine, AsyncEngine) else None
+
+
+def kept_by_asyncpg(engine: AsyncEngine) -> bool:
+    """Tell whether an engine keeps connections of asyncpg for the next session."""
+    return engine.dialect.driver == "asyncpg" and isinstance(engine.pool, QueuePool)
+
+
+def is_applications(listener: Callable[..., object]) -> bool:
+    """Tell whether what is called for each new connection is neither SQLAlchemy's nor our own."""
+    module = getattr(listener, "__module__", "")
+    return module != proof.__name__ and not module.startswith("sqlalchemy.")

@@ -93,8 +93,7 @@ async def temporary_database(
         yield
         if not keep():
             try:
-                with naming_who_is_in_the_way(pair):
-                    await drop_own_database(connection, pair, force=force)
+                await drop_own_database(connection, pair, force=force)
             finally:
                 await drop_own_database(connection, pair, force=True)
 
@@ -303,7 +302,8 @@ async def drop_own_database(
             " It stays as it is."
         )
     if comment:
-        await drop_now(connection, pair.name, force=force)
+        with naming_who_is_in_the_way(pair):
+            await drop_now(connection, pair.name, force=force)
 
 
 async def add_extensions(original: str, test: str) -> dict[str, str]:

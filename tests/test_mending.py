@@ -1,0 +1,216 @@
+"""What a test leaves where restore's look is blind, or where its mending brings something new."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from project.testing.database.lifecycle import run_async
+from project.testing.template import drop_templates
+from tests.runs import run
+from tests.servers import databases
+
+# A trigger that notes each deletion, one that does so at the end, and a sequence read ahead.
+MADE = (
+    "CREATE TABLE thing (id serial PRIMARY KEY, name text)",
+    "CREATE SEQUENCE ahead CACHE 10",
+    "CREATE TABLE audit (id serial, table_name text)",
+    "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS"
+    " $$ BEGIN INSERT INTO audit (table_name) VALUES (TG_TABLE_NAME); RETURN NULL; END $$",
+    "CREATE TABLE noted (id int)",
+    "CREATE TRIGGER notes AFTER DELETE ON noted FOR EACH ROW EXECUTE FUNCTION note()",
+    "CREATE TABLE noted_late (id int)",
+    "CREATE CONSTRAINT TRIGGER notes AFTER DELETE ON noted_late DEFERRABLE INITIALLY DEFERRED"
+    " FOR EACH ROW EXECUTE FUNCTION note()",
+)
+CONFTEST = """
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+from sqlalchemy import MetaData, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+@pytest.fixture(scope="session")
+def target_metadata():
+    return MetaData()
+
+@pytest.fixture(scope="session")
+def template_files():
+    return [Path(__file__)]
+
+@pytest.fixture(scope="session")
+def alembic_config():
+    (Path(__file__).parent / "scripts/versions").mkdir(parents=True, exist_ok=True)
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "scripts"))
+    return config
+
+@pytest.fixture(scope="session")
+def upgrade_schema():
+    async def make(dsn):
+        engine = create_async_engine(dsn, isolation_level="AUTOCOMMIT")
+        async with engine.connect() as connection:
+            for statement in MADE:
+                await connection.exec_driver_sql(statement)
+        await engine.dispose()
+    return lambda dsn: asyncio.run(make(dsn))
+"""
+IMPORTS = """
+import asyncio
+import os
+import asyncpg
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+
+pytestmark = pytest.mark.asyncio
+
+async def query(db, sql):
+    async with db.asessionmaker() as session:
+        result = await session.execute(text(sql))
+        rows = [tuple(row) for row in result] if result.returns_rows else None
+        await session.commit()
+        return rows
+
+async def connect():
+    return await asyncpg.connect(os.environ["POSTGRES_DSN"].replace("+asyncpg", ""))
+
+"""
+DATABASE = "SELECT oid::int FROM pg_database WHERE datname = current_database()"
+
+
+@pytest.fixture
+def dsn(original_dsn: str, tmp_path: Path) -> Iterator[str]:
+    """An original, and a conftest.py that makes a schema of MADE."""
+    (tmp_path / "conftest.py").write_text(f"MADE = {MADE!r}\n{CONFTEST}")
+    before = databases(original_dsn)
+    yield original_dsn
+    run_async(drop_templates(original_dsn))
+    assert databases(original_dsn) == before
+
+
+# What one test does, and what the next test sees.
+LEFT = {
+    "numbers read ahead": ("SELECT nextval('ahead')", "SELECT nextval('ahead')", [(1,)]),
+    "a number used up by mending": (
+        "INSERT INTO noted VALUES (1)",
+        "SELECT nextval('audit_id_seq'), count(*) FROM audit",
+        [(1, 0)],
+    ),
+    "a row written by mending, late": (
+        "INSERT INTO noted_late VALUES (1)",
+        "SELECT nextval('audit_id_seq'), count(*) FROM audit",
+        [(1, 0)],
+    ),
+}
+
+
+@pytest.mark.parametrize("strategy", ["template", "restore"])
+@pytest.mark.parametrize("what", LEFT)
+def test_the_next_test_sees_nothing_of(what: str, strategy: str, dsn: str, tmp_path: Path) -> None:
+    """And under restore it has the same database: there was nothing to replace."""
+    does, sees, expected = LEFT[what]
+    source = f"""{IMPORTS}
+LAST = []
+
+async def test_does(db):
+    await query(db, {does!r})
+    LAST.extend(await query(db, {DATABASE!r}))
+
+async def test_sees(db):
+    assert await query(db, {sees!r}) == {expected!r}
+    assert (LAST == await query(db, {DATABASE!r})) is {strategy == "restore"}
+"""
+    run(tmp_path, strategy, dsn, source)
+
+
+@pytest.mark.parametrize("strategy", ["template", "restore"])
+def test_a_test_that_has_the_server_end_all_sessions(
+    strategy: str, dsn: str, tmp_path: Path
+) -> None:
+    source = f"""{IMPORTS}
+async def test_ends_them(db):
+    await query(db, "INSERT INTO thing (name) VALUES ('left')")
+    connection = await connect()
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    await connection.close()
+
+async def test_finds_nothing(db):
+    assert await query(db, "SELECT count(*) FROM thing") == [(0,)]
+"""
+    run(tmp_path, strategy, dsn, source)
+
+
+@pytest.mark.parametrize("strategy", ["template", "restore"])
+def test_a_listener_that_stays_takes_no_message_from_the_next(
+    strategy: str, dsn: str, tmp_path: Path
+) -> None:
+    """The driver sends LISTEN for a channel's first listener only."""
+    source = f"""{IMPORTS}
+@pytest.mark.parametrize("n", range(2))
+async def test_listens(db, n):
+    heard = []
+    async with db.asessionmaker() as session:
+        raw = await (await session.connection()).get_raw_connection()
+        await raw.driver_connection.add_listener("news", lambda *_: heard.append(n))
+        await session.commit()
+        connection = await connect()
+        await connection.execute("NOTIFY news")
+        await connection.close()
+        async with asyncio.timeout(5):
+            while not heard:
+                await asyncio.sleep(0.01)
+    assert heard == [n]
+"""
+    run(tmp_path, strategy, dsn, source)
+
+
+@pytest.mark.parametrize("strategy", ["template", "deletion", "restore"])
+@pytest.mark.parametrize("pool", ["AsyncAdaptedQueuePool", "StaticPool", "NullPool"])
+def test_what_an_application_sets_up_stays_and_what_a_test_sets_goes(
+    pool: str, strategy: str, dsn: str, tmp_path: Path
+) -> None:
+    """A setting of your own, such as `app.tenant`, is in no view of PostgreSQL's."""
+    source = f"""{IMPORTS}
+from sqlalchemy import pool, Column, Integer, MetaData, Table
+
+@pytest.fixture(scope="session")
+def target_metadata():
+    metadata = MetaData()
+    Table("thing", metadata, Column("id", Integer))
+    return metadata
+
+class Manager:
+    def __init__(self, dsn):
+        self.engine = create_async_engine(dsn, poolclass=pool.{pool})
+        self.asessionmaker = async_sessionmaker(self.engine)
+
+        @event.listens_for(self.engine.sync_engine, "connect")
+        def set_up(connection, record):
+            cursor = connection.cursor()
+            cursor.execute("SET app.tenant = 'mine'")
+            cursor.close()
+            connection.commit()
+
+    async def close(self):
+        await self.engine.dispose()
+
+@pytest.fixture(scope="session")
+def session_manager_factory():
+    return Manager
+
+@pytest.mark.parametrize("n", range(3))
+async def test_sees_it(db, n):
+    assert await query(db, "SHOW app.tenant") == [("mine",)]
+    assert await query(db, "SHOW statement_timeout") == [("0",)]
+    await query(db, "SET statement_timeout = '7s'")
+    await query(db, "SET app.tenant = 'yours'")
+"""
+    said = run(tmp_path, strategy, dsn, source)
+    assert "3 passed" in said
