@@ -1,7 +1,6 @@
 """A session manager that all tests share, and what a test may leave on its connections."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -84,10 +83,10 @@ class SharedManager:
         if engine := engine_of(self.manager):
             as_new = kept_by_asyncpg(engine) and not self._set_up
             for driver in list(self._idle.values()):
-                with suppress(*BROKEN):  # a test may have had the server end it
+                try:
                     as_new = as_new and await driver.execute(RESET) == "SELECT 0"
-                    continue
-                as_new = False
+                except BROKEN:  # a test may have had the server end it
+                    as_new = False
             if not as_new:
                 await engine.dispose()
         return len(self._idle)
