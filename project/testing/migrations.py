@@ -1,12 +1,16 @@
-"""Alembic, run from a fixture: which migrations, and against which database."""
+"""Alembic, run from a fixture: which migrations, and against which database.
+
+It is imported where a test needs it: tests that need no database don't wait for that.
+"""
+
+from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import MetaData
 
 from .database.errors import (
@@ -20,10 +24,15 @@ from .database.errors import (
 from .database.lifecycle import add_extensions, run_async
 from .database.names import DsnPair, database_of
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 
 @pytest.fixture(scope="session")
 def alembic_config(pytestconfig: pytest.Config) -> Config:
     """Return the migrations to run: those of alembic.ini in pytest's root folder, or your own."""
+    from alembic.config import Config
+
     file = pytestconfig.rootpath / "alembic.ini"
     if not file.exists():
         stop(f"There is no {file}: override the fixture `alembic_config` in your conftest.py.")
@@ -45,6 +54,8 @@ def upgrade_schema(alembic_config: Config, dsn_pair: DsnPair) -> Callable[[str],
     """
 
     def upgrade(dsn: str) -> None:
+        from alembic import command
+
         try:
             command.upgrade(point_at(alembic_config, dsn), "head")
         except Exception as error:
@@ -70,6 +81,8 @@ def downgrade_schema(alembic_config: Config) -> Callable[[str], None]:
     """Return what undoes a database's schema, given its DSN. By default Alembic does, to base."""
 
     def downgrade(dsn: str) -> None:
+        from alembic import command
+
         try:
             command.downgrade(point_at(alembic_config, dsn), "base")
         except Exception as error:

@@ -5,16 +5,17 @@ template stays on the server and is used again for as long as the migrations sta
 the second session doesn't migrate at all.
 """
 
+from __future__ import annotations
+
 import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest_asyncio
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -37,6 +38,9 @@ from .database.names import DsnPair, database_of, lock_number
 from .database.proof import confine, only_on
 from .session_manager import Manager
 from .tasks import no_task_left
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 pytest_plugins = (
     *SHARED_FIXTURES,
@@ -122,6 +126,8 @@ def template_prefix(name: str) -> str:
 
 def fingerprint(config: Config, files: Iterable[Path] = (), likeness: str = "") -> str:
     """Return a hash of every file of the migrations, of further files, and of the original."""
+    from alembic.script import ScriptDirectory
+
     script = ScriptDirectory.from_config(config)
     folders = {Path(folder) for folder in (script.dir, *script.version_locations)}
     digest = hashlib.sha256(likeness.encode())
@@ -138,6 +144,8 @@ async def what_is_missing(pair: DsnPair, config: Config) -> str | None:
     Alembic's table of versions is found by its column, whatever it is called. A schema that is
     made without Alembic has none, and then there is some table at least.
     """
+    from alembic.script import ScriptDirectory
+
     heads = set(ScriptDirectory.from_config(config).get_heads())
     async with admin_connection(pair.test) as connection:
         tables = (
