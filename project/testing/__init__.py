@@ -7,8 +7,9 @@ pytest -p project.testing.rollback tests/
 pytest -p project.testing.template tests/
 pytest -p project.testing.restore tests/
 
-A strategy reads POSTGRES_DSN and two session fixtures that a conftest.py of yours can override:
-`alembic_config` (an `alembic.config.Config`) and `target_metadata` (a `sqlalchemy.MetaData`).
+A strategy reads POSTGRES_DSN and session fixtures that a conftest.py of yours can override:
+`alembic_config` (an `alembic.config.Config`), and under session level and deletion
+`target_metadata` (a `sqlalchemy.MetaData`, or a list of them).
 This folder stands alone: copied into another package it works there under that package's name.
 """
 

@@ -41,7 +41,7 @@ def alembic_config(pytestconfig: pytest.Config) -> Config:
 
 @pytest.fixture(scope="session")
 def target_metadata() -> MetaData:
-    """Return the tables to empty, views left out. Override it to name your own."""
+    """Return the tables to empty: a MetaData or a list of them. Override it to name your own."""
     stop("Which tables are yours? Override the fixture `target_metadata` in your conftest.py.")
 
 
@@ -103,7 +103,7 @@ def downgrade_schema(alembic_config: Config) -> Callable[[str], None]:
 def template_files() -> Iterable[Path]:
     """Return further files that the schema depends on, such as SQL outside the migrations' folder.
 
-    Under template a change in one of them makes a new template.
+    Under template and restore a change in one of them makes a new template.
     """
     return ()
 
