@@ -70,10 +70,18 @@ def in_memory() -> str | None:
 
 
 def serve_this_worker() -> None:
-    """Give a pytest-xdist worker a server of its own, so that it meets no other's databases."""
-    folder = tempfile.mkdtemp(dir=in_memory())
-    Path(folder).chmod(0o755)  # where root runs the tests, the server is another user's
-    os.environ["PROJECT_POSTGRES_DIR"] = folder
+    """Give a pytest-xdist worker a server of its own, so that it meets no other's databases.
+
+    And a folder for all temporary ones beside it: no server of a test's or a notebook's needs the
+    disk.
+    """
+    folder = Path(tempfile.mkdtemp(dir=in_memory()))
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    for place, mode in ((folder, 0o755), (temporary, 0o1777)):
+        place.chmod(mode)  # where root runs the tests, the server is another user's
+    os.environ |= {"PROJECT_POSTGRES_DIR": str(folder), "TMPDIR": str(temporary)}
+    tempfile.tempdir = None  # or it would be the one that was asked for before
     # Exit functions run last in, first out: the server's own, which stops it, comes before.
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
