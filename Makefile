@@ -37,8 +37,8 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 # Your own configuration may have JupyterLab open another folder.
 HERE := "--ServerApp.root_dir=$(CURDIR)" "--ServerApp.preferred_dir=$(CURDIR)"
 # Tests compare a server's databases before and after. Each worker has a server of its own, but
-# on yours they take turns.
-WORKERS := $(if $(POSTGRES_DSN),,-n logical --maxprocesses 4 --dist worksteal)
+# on yours they take turns. More workers than cores: many tests wait, for a lock or a time limit.
+WORKERS := $(if $(POSTGRES_DSN),,-n 4 --dist worksteal)
 
 # What your shell has set for other projects steers nothing here. A % stands for any letters.
 #   PYTHON%                           another library, warnings as errors, no assertions; and don't

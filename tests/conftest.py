@@ -14,6 +14,7 @@ import pytest
 from project.testing import STRATEGIES
 from tests.servers import Server, database, running_server
 
+LONGEST = "test_it_runs_and_leaves_nothing_behind"  # a notebook
 SECONDS = 300  # for one test, also on a busy machine
 # What `make quick` leaves out, beside the notebooks: servers of their own that are killed or
 # attacked, environments and images that are made, and what waits for a lock by design.
@@ -59,6 +60,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # Not in pyproject.toml: readers run this project's tests without the plugin, too.
         if config.pluginmanager.hasplugin("timeout") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SECONDS))
+    # The longest, one beside the other in their file, spread over what the workers begin with.
+    longest = [item for item in items if item.name.startswith(LONGEST)]
+    items[:] = [item for item in items if item not in longest]
+    for number, item in enumerate(longest):
+        items.insert(number * (len(items) // len(longest)), item)
 
 
 def in_memory() -> str | None:
@@ -70,10 +76,18 @@ def in_memory() -> str | None:
 
 
 def serve_this_worker() -> None:
-    """Give a pytest-xdist worker a server of its own, so that it meets no other's databases."""
-    folder = tempfile.mkdtemp(dir=in_memory())
-    Path(folder).chmod(0o755)  # where root runs the tests, the server is another user's
-    os.environ["PROJECT_POSTGRES_DIR"] = folder
+    """Give a pytest-xdist worker a server of its own, so that it meets no other's databases.
+
+    And a folder for all temporary ones beside it: no server of a test's or a notebook's needs the
+    disk.
+    """
+    folder = Path(tempfile.mkdtemp(dir=in_memory()))
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    for place, mode in ((folder, 0o755), (temporary, 0o1777)):
+        place.chmod(mode)  # where root runs the tests, the server is another user's
+    os.environ |= {"PROJECT_POSTGRES_DIR": str(folder), "TMPDIR": str(temporary)}
+    tempfile.tempdir = None  # or it would be the one that was asked for before
     # Exit functions run last in, first out: the server's own, which stops it, comes before.
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 

@@ -568,10 +568,6 @@ def test_a_hold_that_is_lost_is_taken_anew(strategy: str, project: Path, unchang
 def test_a_second_run_drops_no_database_in_use(
     strategy: str, project: Path, unchanged: str
 ) -> None:
-    """It waits for a second here; tests/test_safety.py has a run that waits as long as it does."""
-    with (project / "conftest.py").open("a") as conftest:
-        conftest.write("\nfrom project.testing.database import lifecycle\n")
-        conftest.write("lifecycle.HOLD_SECONDS = 1\n")
     (project / "wait").touch()
     first = start(project, strategy, unchanged, LOSES_THE_HOLD, "-W", "ignore")
     while not (project / "lost").exists():

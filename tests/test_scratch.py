@@ -126,6 +126,7 @@ def test_one_of_yours_stays(mine: str) -> None:
         assert query(yours, "SELECT * FROM love") == []
 
 
+@pytest.mark.slow
 def test_one_that_somebody_looks_into_stays(mine: str) -> None:
     killed = start(KILLED, mine)
     killed.communicate(timeout=60)

@@ -160,6 +160,7 @@ async def test_things(db, n):
     run(tmp_path, strategy, dsn, source)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["session_level", "template"])
 def test_the_environment_is_restored(strategy: str, tmp_path: Path, dsn: str) -> None:
     """And one process may run strategies with one loop and without, as a notebook does."""
@@ -275,6 +276,7 @@ async def test_late(db):
     assert not left_by(dsn)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_connection_that_a_test_leaves_open(strategy: str, tmp_path: Path, dsn: str) -> None:
     """Function level names it, as an error; the others end it."""
@@ -376,6 +378,7 @@ def test_migrations_that_can_not_be_undone(strategy: str, dsn: str, tmp_path: Pa
     assert not left_by(dsn)
 
 
+@pytest.mark.slow
 def test_changed_migrations_make_a_new_template_and_drop_the_old(dsn: str, tmp_path: Path) -> None:
     """A revision that changes, a file without an ending, and one that your fixture names."""
     revision = own_migrations(tmp_path)
@@ -399,6 +402,7 @@ def test_changed_migrations_make_a_new_template_and_drop_the_old(dsn: str, tmp_p
     assert len(set.union(first, *others)) == 4
 
 
+@pytest.mark.slow
 def test_a_broken_template_is_made_anew(dsn: str, tmp_path: Path) -> None:
     """One that was left empty, and one whose version was changed."""
     run(tmp_path, "template", dsn, SUITE)
@@ -421,6 +425,7 @@ def test_migrations_that_do_nothing_make_no_template(dsn: str, tmp_path: Path) -
     assert not templates(dsn)
 
 
+@pytest.mark.slow
 def test_templates_go_whose_original_is_gone(dsn: str, tmp_path: Path) -> None:
     with database(dsn, "an original that goes") as gone:
         run(tmp_path, "template", gone, SUITE)
