@@ -13,6 +13,69 @@ Process = forked.Run | subprocess.Popen[str]
 
 PYTEST_INI = "[pytest]\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n"
 
+# For test files and a conftest.py that have a schema of their own.
+IMPORTS = """
+import asyncio
+import os
+import asyncpg
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+
+pytestmark = pytest.mark.asyncio
+
+async def query(db, sql):
+    async with db.asessionmaker() as session:
+        result = await session.execute(text(sql))
+        rows = [tuple(row) for row in result] if result.returns_rows else None
+        await session.commit()
+        return rows
+
+async def connect():
+    return await asyncpg.connect(os.environ["POSTGRES_DSN"].replace("+asyncpg", ""))
+
+"""
+SCHEMA = """
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+from sqlalchemy import MetaData, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+@pytest.fixture(scope="session")
+def target_metadata():
+    return MetaData()
+
+@pytest.fixture(scope="session")
+def template_files():
+    return [Path(__file__)]
+
+@pytest.fixture(scope="session")
+def alembic_config():
+    (Path(__file__).parent / "scripts/versions").mkdir(parents=True, exist_ok=True)
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "scripts"))
+    return config
+
+@pytest.fixture(scope="session")
+def upgrade_schema():
+    async def make(dsn):
+        engine = create_async_engine(dsn, isolation_level="AUTOCOMMIT")
+        async with engine.connect() as connection:
+            for statement in MADE:
+                await connection.exec_driver_sql(statement)
+        await engine.dispose()
+    return lambda dsn: asyncio.run(make(dsn))
+"""
+
+
+def schema(*statements: str) -> str:
+    """Return a conftest.py that makes a schema of these statements, and knows no model of it."""
+    return f"MADE = {statements!r}\n{SCHEMA}"
+
 
 def plugins(strategy: str) -> list[str]:
     """The options that run a test file under a strategy, with this project's defaults."""

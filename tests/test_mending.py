@@ -7,7 +7,7 @@ import pytest
 
 from project.testing.database.lifecycle import run_async
 from project.testing.template import drop_templates
-from tests.runs import run
+from tests.runs import IMPORTS, run, schema
 from tests.servers import databases
 
 # A trigger that notes each deletion, one that does so at the end, and a sequence read ahead.
@@ -23,69 +23,13 @@ MADE = (
     "CREATE CONSTRAINT TRIGGER notes AFTER DELETE ON noted_late DEFERRABLE INITIALLY DEFERRED"
     " FOR EACH ROW EXECUTE FUNCTION note()",
 )
-CONFTEST = """
-import asyncio
-import os
-from pathlib import Path
-
-import pytest
-from alembic.config import Config
-from sqlalchemy import MetaData, text
-from sqlalchemy.ext.asyncio import create_async_engine
-
-@pytest.fixture(scope="session")
-def target_metadata():
-    return MetaData()
-
-@pytest.fixture(scope="session")
-def template_files():
-    return [Path(__file__)]
-
-@pytest.fixture(scope="session")
-def alembic_config():
-    (Path(__file__).parent / "scripts/versions").mkdir(parents=True, exist_ok=True)
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "scripts"))
-    return config
-
-@pytest.fixture(scope="session")
-def upgrade_schema():
-    async def make(dsn):
-        engine = create_async_engine(dsn, isolation_level="AUTOCOMMIT")
-        async with engine.connect() as connection:
-            for statement in MADE:
-                await connection.exec_driver_sql(statement)
-        await engine.dispose()
-    return lambda dsn: asyncio.run(make(dsn))
-"""
-IMPORTS = """
-import asyncio
-import os
-import asyncpg
-import pytest
-from sqlalchemy import event, text
-from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
-
-pytestmark = pytest.mark.asyncio
-
-async def query(db, sql):
-    async with db.asessionmaker() as session:
-        result = await session.execute(text(sql))
-        rows = [tuple(row) for row in result] if result.returns_rows else None
-        await session.commit()
-        return rows
-
-async def connect():
-    return await asyncpg.connect(os.environ["POSTGRES_DSN"].replace("+asyncpg", ""))
-
-"""
 DATABASE = "SELECT oid::int FROM pg_database WHERE datname = current_database()"
 
 
 @pytest.fixture
 def dsn(original_dsn: str, tmp_path: Path) -> Iterator[str]:
     """An original, and a conftest.py that makes a schema of MADE."""
-    (tmp_path / "conftest.py").write_text(f"MADE = {MADE!r}\n{CONFTEST}")
+    (tmp_path / "conftest.py").write_text(schema(*MADE))
     before = databases(original_dsn)
     yield original_dsn
     run_async(drop_templates(original_dsn))

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import pytest
 
@@ -144,8 +144,12 @@ def say(config: pytest.Config, line: str) -> None:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     said = config.stash.setdefault(SAID, set())
     if reporter and line not in said:
-        reporter.ensure_newline()
-        reporter.write_line(line, yellow=True)
+        capture = config.pluginmanager.get_plugin("capturemanager")
+        # In a fixture pytest takes the output for the test's, and shows none of a test that passes.
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            reporter.ensure_newline()
+            reporter.write_line(line, yellow=True)
+            reporter.flush()
     said.add(line)
 
 
