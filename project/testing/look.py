@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from asyncpg import Connection, Record
 
+WHOLE_NAMES = "SET search_path = pg_catalog"  # each table's is written with its schema
 FIRST_OID = 16384  # the objects below it came with the server
 
 # Statistics change by themselves. A large object's content is read by a superuser alone.
@@ -143,6 +144,7 @@ class Clean:
 
 async def schema_of(connection: Connection) -> Schema:
     """Read what there is to look at in a migrated database that no test has changed."""
+    await connection.execute(WHOLE_NAMES)
     catalogues = await connection.fetch(CATALOGUES)
     objects = " UNION ALL ".join((*map(rows_of_catalogue, catalogues), *OTHERS))
     rows = []
@@ -210,6 +212,7 @@ def look_at(table: Record, count: int, part: str) -> str:
 
 async def begin(connection: Connection, schema: Schema) -> Clean:
     """Make the function, and note how the clone is now."""
+    await connection.execute(WHOLE_NAMES)
     await connection.execute(schema.function)
     return Clean(
         *await connection.fetchrow(

@@ -57,7 +57,7 @@ class Clone:
         driver = (await connection.get_raw_connection()).driver_connection
         assert isinstance(driver, asyncpg.Connection)
         self._driver = driver
-        await driver.execute("SET search_path = pg_catalog; SET synchronous_commit = off")
+        await driver.execute("SET synchronous_commit = off")
         self._schema = self._schema or await schema_of(driver)
         self._clean: Clean = await begin(driver, self._schema)
         self._quiet = 0
