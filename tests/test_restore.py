@@ -40,6 +40,7 @@ MADE = (
     "CREATE UNIQUE INDEX counted_once ON counted (n)",
     "CREATE MATERIALIZED VIEW not_yet AS SELECT 1 AS n WITH NO DATA",
     "CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE FUNCTION to_mood(int) RETURNS mood LANGUAGE sql AS $$ SELECT 'sad'::mood $$",
     "CREATE PROCEDURE nothing() LANGUAGE sql AS 'SELECT 1'",
     "CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS"
     " $$ BEGIN NEW.name := upper(NEW.name); RETURN NEW; END $$",
@@ -137,7 +138,7 @@ CHANGES = (
     "DROP PROCEDURE nothing()",
     "CREATE AGGREGATE total (int) (sfunc = int4pl, stype = int)",
     "CREATE OPERATOR === (function = int4eq, leftarg = int, rightarg = int)",
-    "CREATE CAST (mood AS pair) WITH INOUT",
+    "CREATE CAST (int AS mood) WITH FUNCTION to_mood(int)",
     "ALTER SEQUENCE odd_numbers INCREMENT 4",
     "ALTER SEQUENCE odd_numbers OWNED BY product.id",
     "DROP SEQUENCE odd_numbers",

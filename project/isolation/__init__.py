@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from project import postgres
 from project.isolation import suite

@@ -92,7 +92,7 @@ def downgrade_schema(alembic_config: Config) -> Callable[[str], None]:
             why = first_line(error) or type(error).__name__
             raise pytest.fail.Exception(
                 f"The downgrade of revision {revision} failed: {why}. Function level and session"
-                " level undo the migrations. Deletion, rollback and template do without that.",
+                " level undo the migrations. The other strategies do without that.",
                 pytrace=False,
             ) from error
 
