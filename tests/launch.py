@@ -271,7 +271,7 @@ def make_postgres_fail(image: Image) -> None:
 
         def prepare(name: str, *, started: bool = True) -> Path:
             folder = image.folder / name
-            folder.mkdir(mode=0o700)
+            folder.mkdir(mode=0o711)  # where root starts it, the server is another user's
             if started:
                 image.postgres("start", folder)
             stack.callback(image.postgres, "stop", folder)
