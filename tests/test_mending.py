@@ -160,6 +160,48 @@ async def test_sees_it(db, n):
     assert "3 passed" in said
 
 
+@pytest.mark.parametrize("strategy", ["template", "deletion", "restore"])
+def test_a_session_manager_that_a_test_closes_for_good(
+    strategy: str, dsn: str, tmp_path: Path
+) -> None:
+    """As an application does when it shuts down."""
+    source = f"""{IMPORTS}
+from sqlalchemy import Column, Integer, MetaData, Table
+
+@pytest.fixture(scope="session")
+def target_metadata():
+    metadata = MetaData()
+    Table("thing", metadata, Column("id", Integer))
+    return metadata
+
+class Manager:
+    def __init__(self, dsn):
+        self.engine = create_async_engine(dsn)
+
+    @property
+    def asessionmaker(self):
+        if self.engine is None:
+            raise RuntimeError("closed")
+        return async_sessionmaker(self.engine)
+
+    async def close(self):
+        if self.engine is not None:
+            await self.engine.dispose()
+        self.engine = None
+
+@pytest.fixture(scope="session")
+def session_manager_factory():
+    return Manager
+
+@pytest.mark.parametrize("n", range(3))
+async def test_closes_it(db, n):
+    assert await query(db, "SELECT count(*) FROM thing") == [(0,)]
+    await query(db, "INSERT INTO thing (name) VALUES ('left')")
+    await db.close()
+"""
+    run(tmp_path, strategy, dsn, source)
+
+
 # What a test does under `--report-leaks`, and the end of its line.
 TOLD = {
     "ALTER TABLE thing RENAME COLUMN name TO title": "changed the table column public.thing.title",
