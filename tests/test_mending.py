@@ -8,7 +8,7 @@ import pytest
 from project.testing.database.lifecycle import run_async
 from project.testing.template import drop_templates
 from tests.runs import IMPORTS, run, schema
-from tests.servers import databases
+from tests.servers import databases, query
 
 # A trigger that notes each deletion, one that does so at the end, and a sequence read ahead.
 MADE = (
@@ -158,3 +158,77 @@ async def test_sees_it(db, n):
 """
     said = run(tmp_path, strategy, dsn, source)
     assert "3 passed" in said
+
+
+@pytest.mark.parametrize("strategy", ["template", "deletion", "restore"])
+def test_a_session_manager_that_a_test_closes_for_good(
+    strategy: str, dsn: str, tmp_path: Path
+) -> None:
+    """As an application does when it shuts down."""
+    source = f"""{IMPORTS}
+from sqlalchemy import Column, Integer, MetaData, Table
+
+@pytest.fixture(scope="session")
+def target_metadata():
+    metadata = MetaData()
+    Table("thing", metadata, Column("id", Integer))
+    return metadata
+
+class Manager:
+    def __init__(self, dsn):
+        self.engine = create_async_engine(dsn)
+
+    @property
+    def asessionmaker(self):
+        if self.engine is None:
+            raise RuntimeError("closed")
+        return async_sessionmaker(self.engine)
+
+    async def close(self):
+        if self.engine is not None:
+            await self.engine.dispose()
+        self.engine = None
+
+@pytest.fixture(scope="session")
+def session_manager_factory():
+    return Manager
+
+@pytest.mark.parametrize("n", range(3))
+async def test_closes_it(db, n):
+    assert await query(db, "SELECT count(*) FROM thing") == [(0,)]
+    await query(db, "INSERT INTO thing (name) VALUES ('left')")
+    await db.close()
+"""
+    run(tmp_path, strategy, dsn, source)
+
+
+# What a test does under `--report-leaks`, and the end of its line.
+TOLD = {
+    "ALTER TABLE thing RENAME COLUMN name TO title": "changed the table column public.thing.title",
+    "CREATE TABLE fresh (id serial PRIMARY KEY)": "added the table public.fresh",
+    "CREATE TYPE mood AS ENUM ('sad', 'glad')": "added the type public.mood",
+    "CREATE EXTENSION vector": "added the extension vector",
+    "DROP TABLE audit": "dropped the table public.audit",
+    "SELECT lo_create(0)": "changed the schema, the settings of the database, or large objects",
+    "UPDATE fixed SET id = 2": "changed what can't be put back: public.fixed",
+    "INSERT INTO fixed VALUES (2)": None,
+    "INSERT INTO noted VALUES (1)": None,
+}
+
+
+def test_report_leaks_names_what_was_left_in_a_line(dsn: str, tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(
+        schema(*MADE, "CREATE TABLE fixed (id int)", "INSERT INTO fixed VALUES (1)")
+    )
+    told = dict(TOLD)
+    if not query(dsn, "SELECT 1 FROM pg_available_extensions WHERE name = 'vector'"):
+        del told["CREATE EXTENSION vector"]
+    source = f"""{IMPORTS}
+@pytest.mark.parametrize("statement", {list(told)!r})
+async def test(db, statement):
+    await query(db, statement)
+"""
+    said = run(tmp_path, "restore", dsn, source, "--report-leaks")
+    section = said.partition("what tests left behind, besides rows")[2].splitlines()
+    lines = sorted(line for line in section if line.startswith("test_it.py"))
+    assert lines == sorted(f"test_it.py::test[{do}] {line}" for do, line in told.items() if line)

@@ -502,6 +502,51 @@ def session_manager_factory():
         query(unchanged, "DROP DATABASE other WITH (FORCE)")
 
 
+ELSEWHERE = """
+from sqlalchemy import pool
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+
+class Manager:
+    def __init__(self, dsn):
+        self.engine = create_async_engine(os.environ["OTHER"], poolclass=getattr(pool, POOL))
+        self.asessionmaker = async_sessionmaker(self.engine)
+
+    async def close(self):
+        await self.engine.dispose()
+
+@pytest.fixture(scope="session")
+def session_manager_factory():
+    return Manager
+"""
+
+
+@pytest.mark.parametrize("strategy", [it for it in STRATEGIES if it != "rollback"])
+@pytest.mark.parametrize("pool", ["AsyncAdaptedQueuePool", "NullPool"])
+def test_a_session_manager_that_goes_elsewhere(
+    pool: str, strategy: str, project: Path, unchanged: str
+) -> None:
+    """Its first statement is refused. Rollback makes its sessions itself."""
+    query(unchanged, "CREATE DATABASE other")
+    other = make_url(unchanged).set(database="other").render_as_string(hide_password=False)
+    query(other, "CREATE TABLE thing (n int)", "INSERT INTO thing VALUES (1)")
+    conftest = f"{CONFTEST}\nPOOL = {pool!r}\n{ELSEWHERE}"
+    (project / "conftest.py").write_text(conftest)
+    source = f"""{ADDS}
+@pytest.mark.parametrize("statement", ["INSERT INTO thing VALUES (2)", "DELETE FROM thing"])
+@pytest.mark.asyncio
+async def test_it(db, statement):
+    async with db.asessionmaker() as session:
+        await session.execute(sa.text(statement))
+        await session.commit()
+"""
+    try:
+        said = run(project, strategy, unchanged, source, status=FAILED, OTHER=other)
+        assert "`db` is on 'other', and this run's test database is" in said
+        assert query(other, "SELECT n FROM thing") == [(1,)]
+    finally:
+        query(unchanged, "DROP DATABASE other WITH (FORCE)")
+
+
 # --- a hold that lives ---
 
 SLEEPS = f"""{ADDS}

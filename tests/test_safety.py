@@ -10,12 +10,16 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 from jupyter_client.manager import KernelManager
+from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError
 
 from project.postgres.embedded import EmbeddedServer
 from project.testing import STRATEGIES
+from project.testing.database.errors import INSUFFICIENT_PRIVILEGE, sqlstate
 from project.testing.database.lifecycle import (
     COMMENT,
     MARK,
@@ -24,13 +28,14 @@ from project.testing.database.lifecycle import (
     create_database,
     drop_database,
     drop_leftovers,
+    drop_now,
     is_ours,
     temporary_database,
 )
 from project.testing.database.names import database_of, make_test_dsn, psql_command
 from tests import faults
 from tests.faults import REFUSAL, Figures, Original, original
-from tests.servers import PASSWORD, Server, database, databases, query, quote
+from tests.servers import PASSWORD, Server, database, databases, query, quote, running_server
 
 WAITS = """
 import asyncio
@@ -393,6 +398,52 @@ async def test_is_another_role(db):
     assert "DBAPIError" not in said
     clean(mine)
     assert not left(mine)
+
+
+# --- a drop by force ---
+
+
+def test_a_plain_role_drops_while_autovacuum_is_at_work(open_folder: Path) -> None:
+    """FORCE alone is refused, for the worker is another's; the role's own sessions still go."""
+    at_work = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE backend_type = 'autovacuum worker' AND datname = 'busy'"
+    )
+
+    async def drop_with_a_session_open(dsn: str) -> None:
+        async with admin_connection(dsn) as mine, AsyncExitStack() as stack:
+            in_busy = make_url(dsn).set(database="busy").render_as_string(False)
+            other = await stack.enter_async_context(admin_connection(in_busy))
+            await other.exec_driver_sql("SELECT 1")
+            with pytest.raises(DBAPIError) as refused:
+                await mine.exec_driver_sql("DROP DATABASE busy WITH (FORCE)")
+            assert sqlstate(refused.value) == INSUFFICIENT_PRIVILEGE
+            await drop_now(mine, "busy", force=True)
+            with pytest.raises(DBAPIError):
+                await other.exec_driver_sql("SELECT 1")
+            await other.invalidate()
+
+    with running_server(open_folder) as server:
+        query(
+            server.url,
+            "ALTER SYSTEM SET autovacuum_naptime = '1s'",
+            "ALTER SYSTEM SET autovacuum_vacuum_cost_limit = 1",
+            "ALTER SYSTEM SET autovacuum_vacuum_cost_delay = '100ms'",
+            "SELECT pg_reload_conf()",
+        )
+        with original(server.url, "mine", "participant") as mine:
+            query(mine.dsn, "CREATE DATABASE busy")
+            query(
+                mine.url.set(database="busy"),
+                "CREATE TABLE thing AS SELECT n, 0 AS times FROM generate_series(1, 200000) AS n",
+                "UPDATE thing SET times = 1",
+            )
+            end = time.monotonic() + 60
+            while not query(server.url, at_work)[0][0]:
+                assert time.monotonic() < end
+                time.sleep(0.1)
+            asyncio.run(drop_with_a_session_open(mine.dsn))
+            assert "busy" not in databases(server.url)
 
 
 # --- many at once ---

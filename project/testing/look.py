@@ -88,7 +88,7 @@ BEGIN
         SELECT count(*) <> $2 OR count(*) FILTER (WHERE age(xmin) <= age($1)) > 0
         FROM ({objects}) AS catalogues
     ) THEN
-        reason := 'changed the schema';
+        reason := 'changed the schema, the settings of the database, or large objects';
         RETURN;
     END IF;
     IF next_quiet <> quiet THEN

@@ -10,12 +10,14 @@ WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind = 'r' AND NOT c.
   AND a.attname = 'oid' AND a.attnum > 0 AND has_table_privilege(c.oid, 'SELECT')
   AND c.relname NOT IN ('pg_largeobject_metadata', 'pg_enum')
 """
-# An object that goes with another one, such as a table's row type, is a part of it.
+# An object that goes with another one, such as a table's row type, is a part of it. So is what an
+# extension brings, and an enum's value.
 OBJECTS = """
 SELECT (classid, objid)::text AS object, objsubid AS part, xmin::text AS version,
   article || ' ' || described.type || ' ' || described.identity AS name, ARRAY(
     SELECT (refclassid, refobjid)::text FROM pg_depend AS d
-    WHERE d.classid = it.classid AND d.objid = it.objid AND d.deptype IN ('a', 'i')
+    WHERE d.classid = it.classid AND d.objid = it.objid AND d.deptype IN ('a', 'i', 'e')
+    UNION ALL SELECT (named_by, named)::text WHERE named <> objid
   ) AS wholes
 FROM (
   SELECT 'the' AS article, 'pg_class'::regclass::oid AS classid, attrelid AS objid,

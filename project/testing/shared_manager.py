@@ -61,8 +61,8 @@ class SharedManager:
 
     async def renew(self) -> None:
         """Close the manager, and make another."""
-        await self.manager.close()
-        self.manager = self._new()
+        old, self.manager = self.manager, self._new()
+        await old.close()
 
     async def begin_test(self) -> None:
         """See, once, whether your application sets up its connections as they are made."""
@@ -80,7 +80,12 @@ class SharedManager:
         Connections that your application has set up itself are closed instead, since a reset would
         undo that too. So are those that can't be reset. Return how many are in the pool.
         """
-        if engine := engine_of(self.manager):
+        try:
+            engine = engine_of(self.manager)
+        except Exception:  # the test has closed your manager, and it is of no use then
+            self.manager = self._new()
+            return 0
+        if engine:
             as_new = kept_by_asyncpg(engine) and not self._set_up
             for driver in list(self._idle.values()):
                 try:

@@ -81,9 +81,10 @@ def confine(manager: Any, pair: DsnPair) -> None:
 
     def about_to_run(connection: Connection, *_: object) -> None:
         if not is_on(connection, pair):
+            there = place_of(connection).name
             connection.invalidate()
             raise WrongDatabaseError(
-                f"`db` is on {place_of(connection).name!r}, and this run's test database is"
+                f"`db` is on {there!r}, and this run's test database is"
                 f" {pair.name!r}. Let session_manager_factory use the DSN that it is given."
             )
 
