@@ -14,7 +14,7 @@ import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from . import SHARED_FIXTURES
-from .database.errors import BROKEN, first_line
+from .database.errors import first_line
 from .database.lifecycle import admin_connection, drop_own_database
 from .database.names import DsnPair
 from .database.proof import prove
@@ -22,7 +22,7 @@ from .leaks import REPORT, Objects, differences, note_leak, objects_in
 from .look import Clean, Schema, begin, schema_of
 from .one_loop import no_task_left
 from .session_manager import Manager
-from .shared_manager import SharedManager
+from .shared_manager import BROKEN, SharedManager
 from .template import _clean_db_admin, clone_for_test, migrate_db
 
 __all__ = ["_clean_db_admin", "migrate_db"]  # as under template
