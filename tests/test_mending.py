@@ -8,7 +8,7 @@ import pytest
 from project.testing.database.lifecycle import run_async
 from project.testing.template import drop_templates
 from tests.runs import IMPORTS, run, schema
-from tests.servers import databases, query
+from tests.servers import Server, databases, query
 
 # A trigger that notes each deletion, one that does so at the end, and a sequence read ahead.
 MADE = (
@@ -200,6 +200,50 @@ async def test_closes_it(db, n):
     await db.close()
 """
     run(tmp_path, strategy, dsn, source)
+
+
+@pytest.mark.parametrize("strategy", ["template", "restore"])
+def test_tables_and_sequences_that_the_role_may_not_read(
+    strategy: str, password_server: Server, tmp_path: Path
+) -> None:
+    """The migrations become their owner, as the tests do. The role itself has no right to them."""
+    (tmp_path / "conftest.py").write_text(
+        schema(
+            "DO $$ BEGIN EXECUTE format("
+            "'GRANT CREATE ON DATABASE %I TO owner', current_database()); END $$",
+            "SET ROLE owner",
+            "CREATE SCHEMA theirs",
+            "CREATE TABLE theirs.thing (id serial, n int)",
+            "CREATE TABLE theirs.filled (n int)",
+            "INSERT INTO theirs.filled VALUES (1)",
+        )
+    )
+    source = f"""{IMPORTS}
+@pytest.mark.parametrize("n", range(3))
+async def test_it(db, n):
+    async with db.asessionmaker() as session:
+        await session.execute(text("SET LOCAL ROLE owner"))
+        added = await session.execute(text("INSERT INTO theirs.thing (n) VALUES (1) RETURNING id"))
+        assert added.scalars().all() == [1]
+        assert await session.scalar(text("SELECT count(*) FROM theirs.thing")) == 1
+        changed = await session.execute(text("UPDATE theirs.filled SET n = n + 1 RETURNING n"))
+        assert changed.scalars().all() == [2]
+        await session.commit()
+"""
+    url, before = password_server.url, databases(password_server.url)
+    query(
+        url,
+        "CREATE ROLE owner",
+        "CREATE ROLE becomes_it LOGIN CREATEDB NOINHERIT PASSWORD 'word' IN ROLE owner",
+        "CREATE DATABASE mending OWNER becomes_it",
+    )
+    dsn = url.set(username="becomes_it", password="word", database="mending")
+    try:
+        run(tmp_path, strategy, dsn.render_as_string(False), source)
+    finally:
+        run_async(drop_templates(dsn.render_as_string(False)))
+        query(url, "DROP DATABASE mending WITH (FORCE)", "DROP ROLE becomes_it", "DROP ROLE owner")
+    assert databases(url) == before
 
 
 # What a test does under `--report-leaks`, and the end of its line.

@@ -14,14 +14,14 @@ import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from . import SHARED_FIXTURES
-from .database.errors import BROKEN, first_line
+from .database.errors import first_line
 from .database.lifecycle import admin_connection, drop_own_database
 from .database.names import DsnPair
 from .database.proof import prove
 from .look import Clean, Schema, begin, schema_of
 from .objects import Objects, differences, objects_in
 from .session_manager import Manager
-from .shared_manager import SharedManager
+from .shared_manager import BROKEN, SharedManager
 from .tasks import no_task_left
 from .template import _clean_db_admin, clone_for_test, migrate_db
 

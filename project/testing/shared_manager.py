@@ -4,15 +4,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from asyncpg import Connection
+from asyncpg import Connection, InterfaceError, PostgresError
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from .database import proof
-from .database.errors import BROKEN
 from .database.names import DsnPair
 from .session_manager import Manager, SessionManager
+
+# What the driver raises where a test has broken the connection, or the statement can't be run.
+BROKEN = (PostgresError, InterfaceError, OSError, TimeoutError)
 
 SET_BY_APPLICATION = (
     "SELECT count(*) > 0 OR current_user <> session_user FROM pg_settings"

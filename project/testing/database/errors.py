@@ -2,7 +2,6 @@
 
 from typing import NoReturn
 
-import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,9 +15,6 @@ OBJECT_IN_USE = "55006"
 QUERY_CANCELED = "57014"
 # No such type or operator class, function, table, schema.
 UNDEFINED = ("42704", "42883", "42P01", "3F000")
-
-# What the driver raises where a test has broken the connection, or the statement can't be run.
-BROKEN = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
 def sqlstate(error: BaseException) -> str | None:
