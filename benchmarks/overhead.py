@@ -1,6 +1,6 @@
 """What recording adds to a session that is timed: the same session with it and without, in turns.
 
-python -m benchmarks.overhead
+python -m benchmarks.overhead     in this project's environment, where no peer is installed
 """
 
 import tempfile
@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from project import postgres
-from project.runs import module_of, run_pytest
+from project.runs import module_of, reason, run_pytest
 from project.timing.workload import FILE, Workload
 
 ROUNDS = 10
@@ -28,7 +28,7 @@ def main() -> None:
                 start = time.perf_counter()
                 status, said = run_pytest(folder, module, dsn, *options, FILE)
                 seconds[options] = time.perf_counter() - start
-                assert status == 0, said
+                assert status == 0, reason(said)
             shares.append(seconds[RECORDING] / seconds[()] - 1)
     ends = f"{min(shares):+.1%} to {max(shares):+.1%}"
     print(f"Recording adds {median(shares):+.1%} to a session ({ends} in {ROUNDS} pairs).")

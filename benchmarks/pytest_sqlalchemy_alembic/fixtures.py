@@ -19,6 +19,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.asyncio_mode = "auto"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def os_environ_patch_for_all() -> None:
+    """Leave the environment, and the connections to the original, to the peer."""
+
+
 @pytest.fixture(scope="session")
 def manager() -> DBSessionManager:
     """Return the application's session manager, on the original database."""
