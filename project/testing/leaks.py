@@ -16,19 +16,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.fixture
-def _clean_db_note_leak(request: pytest.FixtureRequest) -> Callable[[list[str]], None] | None:
-    """Return what notes the changes that this test has left. None, unless they are asked for."""
-    config, test = request.config, request.node.nodeid
-    if not config.getoption("report_leaks"):
+@pytest.fixture(scope="session")
+def _clean_db_note_leak(pytestconfig: pytest.Config) -> Callable[[str, list[str]], None] | None:
+    """Return what notes the changes that a test has left. None, unless they are asked for."""
+    if not pytestconfig.getoption("report_leaks"):
         return None
 
-    def note(changes: list[str]) -> None:
+    def note(test: str, changes: list[str]) -> None:
         line = f"{test} {', '.join(changes)}"
-        if hasattr(config, "workeroutput"):
-            config.workeroutput.setdefault("leaks", []).append(line)
+        if hasattr(pytestconfig, "workeroutput"):
+            pytestconfig.workeroutput.setdefault("leaks", []).append(line)
         else:
-            config.stash.setdefault(LEAKS, []).append(line)
+            pytestconfig.stash.setdefault(LEAKS, []).append(line)
 
     return note
 

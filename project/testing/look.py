@@ -210,16 +210,20 @@ def look_at(table: Record, count: int, part: str) -> str:
     )
 
 
-async def begin(connection: Connection, schema: Schema) -> Clean:
-    """Make the function, and note how the clone is now."""
+async def begin(connection: Connection, schema: Schema, objects: int | None = None) -> Clean:
+    """Make the function, and note how the clone is now.
+
+    Args:
+        connection: to the clone.
+        schema: what to look at in it.
+        objects: how many rows the catalogue has, where an earlier clone has told.
+    """
     await connection.execute(WHOLE_NAMES)
     await connection.execute(schema.function)
-    return Clean(
-        *await connection.fetchrow(
-            "SELECT (pg_snapshot_xmax(pg_current_snapshot())::text::bigint % 4294967296)::text::xid"
-            f" AS horizon, count(*) AS objects FROM ({schema.objects}) AS catalogues"
-        )
-    )
+    if objects is None:
+        objects = await connection.fetchval(f"SELECT count(*) FROM ({schema.objects}) AS objects")
+    horizon = "(pg_snapshot_xmax(pg_current_snapshot())::text::bigint % 4294967296)::text::xid"
+    return Clean(await connection.fetchval(f"SELECT {horizon}"), objects)
 
 
 def literal(text: str) -> str:

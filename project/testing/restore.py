@@ -6,16 +6,17 @@ can't be mended, such as a changed schema, is replaced by another clone.
 """
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 
 import asyncpg
 import pytest
 import pytest_asyncio
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from . import SHARED_FIXTURES
 from .database.errors import first_line
-from .database.lifecycle import admin_connection, drop_own_database
+from .database.lifecycle import ADMIN, drop_own_database
 from .database.names import DsnPair
 from .database.proof import prove
 from .look import Clean, Schema, begin, schema_of
@@ -46,20 +47,28 @@ class Clone:
 
     def __init__(self, admin: AsyncConnection, template: str, pair: DsnPair) -> None:
         self._admin, self._template, self._pair = admin, template, pair
-        self._stack = AsyncExitStack()
+        # It doesn't wait for the disk: a crash loses nothing but a database that is dropped anyway.
+        settings = {"application_name": ADMIN, "synchronous_commit": "off"}
+        self._engine = create_async_engine(
+            pair.test,
+            isolation_level="AUTOCOMMIT",
+            poolclass=NullPool,
+            connect_args={"server_settings": settings},
+        )
         self._schema: Schema | None = None
+        self._clean: Clean | None = None
 
     async def make(self) -> None:
         """Make the clone, and connect to it."""
         await clone_for_test(self._admin, self._template, self._pair)
-        connection = await self._stack.enter_async_context(admin_connection(self._pair.test))
-        await prove(connection, self._pair)
-        driver = (await connection.get_raw_connection()).driver_connection
+        self._connection = await self._engine.connect()
+        await prove(self._connection, self._pair)
+        driver = (await self._connection.get_raw_connection()).driver_connection
         assert isinstance(driver, asyncpg.Connection)
         self._driver = driver
-        await driver.execute("SET synchronous_commit = off")
         self._schema = self._schema or await schema_of(driver)
-        self._clean: Clean = await begin(driver, self._schema)
+        objects = self._clean.objects if self._clean else None
+        self._clean = await begin(driver, self._schema, objects)
         self._quiet = 0
 
     async def look_and_mend(self, pooled: int) -> str | None:
@@ -68,6 +77,7 @@ class Clone:
         Args:
             pooled: how many connections are idle in the shared pool.
         """
+        assert self._clean
         try:
             reason, self._quiet = await self._driver.fetchrow(
                 "SELECT * FROM pg_temp.look_and_mend($1, $2, $3, $4)",
@@ -89,7 +99,7 @@ class Clone:
     async def drop(self) -> None:
         """Drop the clone, and end all sessions on it."""
         with suppress(*BROKEN):
-            await self._stack.aclose()
+            await self._connection.close()
         await drop_own_database(self._admin, self._pair, force=True)
 
 
@@ -131,7 +141,8 @@ async def db(
     _clean_db_clone: Clone,
     _clean_db_manager: SharedManager,
     keep_test_db: Callable[[], bool],
-    _clean_db_note_leak: Callable[[list[str]], None] | None,
+    _clean_db_note_leak: Callable[[str, list[str]], None] | None,
+    request: pytest.FixtureRequest,
 ) -> AsyncIterator[Manager]:
     """Yield the session manager; after the test, have the database as the migrations left it."""
     await _clean_db_manager.begin_test()
@@ -149,4 +160,4 @@ async def db(
     await _clean_db_clone.make()
     if _clean_db_note_leak:
         changes = differences(await _clean_db_clone.objects(), before) if before else []
-        _clean_db_note_leak(changes or [reason])
+        _clean_db_note_leak(request.node.nodeid, changes or [reason])
