@@ -111,10 +111,13 @@ def ask(module: str, dsn: str, classes: Collection[str], seconds: float) -> tupl
             session.kill()
             session.join()
             return pytest.ExitCode.INTERRUPTED, set(classes)
-        if session.exitcode not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            raise RuntimeError(
-                f"The suite didn't run under {module}:\n{said.read_text(errors='replace')[-2000:]}"
-            )
+        started = failed.exists()
+        if (
+            session.exitcode not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+            or not started
+        ):
+            output = said.read_text(errors="replace")[-2000:] if said.exists() else ""
+            raise RuntimeError(f"The suite didn't run under {module}. {output}")
         return session.exitcode, set(failed.read_text().split())
 
 
