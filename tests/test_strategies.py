@@ -1,5 +1,6 @@
 """What holds under every strategy: each test starts clean, and nothing is left."""
 
+import os
 import re
 import subprocess
 import sys
@@ -179,6 +180,28 @@ for strategy in ("session_level", "deletion", {strategy!r}):
     (tmp_path / "pytest.ini").write_text(PYTEST_INI)
     result = subprocess.run(
         [sys.executable, "-c", source, dsn], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("order", [STRATEGIES, STRATEGIES[::-1]], ids=["on", "back"])
+def test_one_process_runs_every_strategy(order: tuple[str, ...], tmp_path: Path, dsn: str) -> None:
+    """One imports another's module, which pytest would warn of: a warning is an error here."""
+    source = f"""
+import sys, pytest
+for strategy in {order}:
+    plugins = ["-p", "project.defaults", "-p", f"project.testing.{{strategy}}"]
+    if status := pytest.main([*plugins, "test_it.py::test_get_record"]):
+        sys.exit(status)
+"""
+    (tmp_path / "test_it.py").write_text(CANONICAL)
+    (tmp_path / "pytest.ini").write_text(PYTEST_INI)
+    result = subprocess.run(
+        [sys.executable, "-c", source],
+        cwd=tmp_path,
+        env=os.environ | {"POSTGRES_DSN": dsn},
+        capture_output=True,
+        text=True,
     )
     assert result.returncode == 0, result.stdout + result.stderr
 

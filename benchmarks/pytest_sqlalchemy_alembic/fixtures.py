@@ -20,7 +20,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def os_environ_patch_for_all() -> None:
+def _clean_db_environ() -> None:
     """Leave the environment, and the connections to the original, to the peer."""
 
 

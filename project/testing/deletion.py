@@ -3,6 +3,8 @@
 Each test finds the tables empty, and its commits are real. The connections stay open from test to
 test, and emptying the tables is one statement that waits for no disk. The migrations are not
 undone at the end: their database is dropped, so irreversible ones do no harm.
+
+PYTEST_DONT_REWRITE: another strategy imports this module before pytest may load it as a plugin.
 """
 
 from collections.abc import AsyncIterator, Callable

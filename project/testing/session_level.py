@@ -1,6 +1,8 @@
 """Session level: migrate a database once for the session, and TRUNCATE its tables after each test.
 
 Each test finds the tables empty. The migrations run once, whatever the number of tests.
+
+PYTEST_DONT_REWRITE: another strategy imports this module before pytest may load it as a plugin.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator

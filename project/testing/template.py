@@ -3,6 +3,8 @@
 Each test has a database of its own: it may create tables, change types, use up sequences. The
 template stays on the server and is used again for as long as the migrations stay as they are, so
 the second session doesn't migrate at all.
+
+PYTEST_DONT_REWRITE: another strategy imports this module before pytest may load it as a plugin.
 """
 
 from __future__ import annotations
