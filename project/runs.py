@@ -29,6 +29,14 @@ def module_of(strategy: str) -> str:
     return module
 
 
+def options_for(module: str) -> list[str]:
+    """Return pytest's options for a session under a strategy, with this project's defaults."""
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]  # slow to load
+    if "PYTEST_DISABLE_PLUGIN_AUTOLOAD" in os.environ:
+        options += ["-p", "asyncio"]
+    return [*options, "-p", "project.defaults", "-p", module]
+
+
 def run_pytest(
     folder: Path, module: str, dsn: str, *arguments: str, seconds: float | None = None
 ) -> tuple[int, str]:
@@ -47,12 +55,8 @@ def run_pytest(
         subprocess.TimeoutExpired: it took too long.
     """
     environment = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
-    options = ["-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]  # slow to load
-    options += ["-p", "project.defaults", "-p", module]
-    if "PYTEST_DISABLE_PLUGIN_AUTOLOAD" in environment:
-        options += ["-p", "asyncio"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *options, *arguments],
+        [sys.executable, "-m", "pytest", *options_for(module), *arguments],
         cwd=folder,
         env=environment | {"POSTGRES_DSN": dsn},
         stdin=subprocess.DEVNULL,

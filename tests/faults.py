@@ -407,8 +407,8 @@ async def connect_and_look(dsn: str, test_dsn: str) -> tuple[str, int]:
             row = await connection.exec_driver_sql(
                 "SELECT datname, datconnlimit FROM pg_database WHERE datname = current_database()"
             )
-            name, mark = row.one()
-            return name, mark
+            found = row.one()
+            return found.datname, found.datconnlimit
 
 
 def check_connected(server: Server, dsn: str) -> None:

@@ -81,13 +81,13 @@ class Image:
         (self.folder / "tmp").mkdir()
         git(self.folder, "clone", "--quiet", "--no-hardlinks", ROOT, self.home)
         shutil.copy(ENTRYPOINT, self.folder)
-        uv = [Path(sys.executable).with_name("uv"), "--quiet"]
+        uv = [str(Path(sys.executable).with_name("uv")), "--quiet"]
         with step("install what environment.yml asks for"):
             subprocess.run(
                 [*uv, "venv", "--seed", "--python", sys.executable, self.venv], check=True
             )
             packages = [str(requirement) for requirement in environment.requirements()]
-            install = [*uv, "pip", "install", "--python", self.venv, *packages]
+            install = [*uv, "pip", "install", "--python", str(self.venv), *packages]
             subprocess.run(install, check=True)
         for tool in ("postgres", "initdb", "pg_ctl"):
             found = shutil.which(tool, path=self.environment["PATH"])

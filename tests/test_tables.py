@@ -27,6 +27,12 @@ MADE = (
     "ALTER TABLE kept_by_policy ENABLE ROW LEVEL SECURITY",
     "ALTER TABLE kept_by_policy FORCE ROW LEVEL SECURITY",
     "CREATE POLICY writes ON kept_by_policy FOR INSERT WITH CHECK (true)",
+    "CREATE TABLE kept_by_partition (id int) PARTITION BY LIST (id)",
+    "CREATE TABLE partition PARTITION OF kept_by_partition FOR VALUES IN (1)",
+    "CREATE TRIGGER keeps BEFORE DELETE ON partition FOR EACH ROW EXECUTE FUNCTION keep()",
+    "CREATE TABLE kept_by_heir (id int)",
+    "CREATE TABLE heir () INHERITS (kept_by_heir)",
+    "CREATE TRIGGER keeps BEFORE DELETE ON heir FOR EACH ROW EXECUTE FUNCTION keep()",
     "CREATE MATERIALIZED VIEW counted AS SELECT count(*) AS n FROM thing",
 )
 METADATA = """
@@ -155,6 +161,14 @@ def test_a_table_that_keeps_rows_from_delete_is_emptied(
 ) -> None:
     """Its size shows it: under row security nobody but a superuser sees the rows."""
     run(tmp_path, strategy, dsn, emptied(f"metadata({table!r})", table))
+
+
+@pytest.mark.parametrize("strategy", EMPTYING)
+@pytest.mark.parametrize("table", ["heir", "partition"])
+def test_a_table_that_keeps_rows_in_a_part_of_it_is_emptied(
+    table: str, strategy: str, dsn: str, tmp_path: Path
+) -> None:
+    run(tmp_path, strategy, dsn, emptied(f"metadata('kept_by_{table}')", table))
 
 
 @pytest.mark.parametrize("strategy", ["deletion", "restore"])

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from project import postgres
 from project.isolation import suite
-from project.runs import LEFT_OUT, module_of
+from project.runs import LEFT_OUT, module_of, options_for
 from project.testing import STRATEGIES
 from project.testing.database import lifecycle
 from project.testing.template import drop_templates
@@ -156,11 +156,8 @@ def run_session(
         os.dup2(file.fileno(), 2)
     lifecycle.LOCK_SECONDS = 1  # the answer is the same after five, for each test that waits
     # Plain assertions: what is imported already can't be rewritten.
-    options = ["-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
-    if "PYTEST_DISABLE_PLUGIN_AUTOLOAD" in os.environ:
-        options += ["-p", "asyncio"]
-    options += ["-p", "project.defaults", "-p", module]
-    options += [f"{SUITE.name}::{name}" for name in questions() if name in classes]
+    wanted = [f"{SUITE.name}::{name}" for name in questions() if name in classes]
+    options = [*options_for(module), "--assert=plain", *wanted]
     sys.exit(pytest.main(options, plugins=[Failures(failed)]))
 
 

@@ -20,11 +20,11 @@ from .database.names import DsnPair
 from .database.proof import only_on, prove
 from .session_level import create_test_db
 from .session_manager import Manager
-from .shared_manager import SharedManager
+from .shared_manager import SharedManager, _clean_db_manager
 from .tables import Tables
 from .tasks import no_task_left
 
-__all__ = ["create_test_db"]  # as under session level
+__all__ = ["_clean_db_manager", "create_test_db"]  # the latter as under session level
 
 pytest_plugins = (
     *SHARED_FIXTURES,
@@ -40,19 +40,6 @@ def migrate_db(
     """Migrate to head once."""
     with only_on(dsn_pair):
         upgrade_schema(create_test_db)
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def _clean_db_manager(
-    create_test_db: str,
-    migrate_db: None,
-    dsn_pair: DsnPair,
-    session_manager_factory: Callable[[str], Manager],
-) -> AsyncIterator[SharedManager]:
-    """Yield the session manager, and with it the engine, that all tests share."""
-    shared = SharedManager(session_manager_factory, dsn_pair)
-    yield shared
-    await shared.manager.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -103,7 +90,7 @@ async def truncate_filled(connection: AsyncConnection, names: list[str]) -> None
     filled = await connection.exec_driver_sql(
         "SELECT name FROM unnest($1::text[]) AS name"
         " WHERE pg_relation_size(name) > 0 OR EXISTS"
-        " (SELECT FROM pg_partitioned_table WHERE partrelid = name::regclass)",
+        " (SELECT FROM pg_inherits WHERE inhparent = name::regclass)",
         (names,),
     )
     if listed := ", ".join(filled.scalars()):

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 from asyncpg import Connection, Record
 
+from .database.likeness import literal
+
 WHOLE_NAMES = "SET search_path = pg_catalog"  # each table's is written with its schema
 FIRST_OID = 16384  # the objects below it came with the server
 
@@ -224,8 +226,3 @@ async def begin(connection: Connection, schema: Schema, objects: int | None = No
         objects = await connection.fetchval(f"SELECT count(*) FROM ({schema.objects}) AS objects")
     horizon = "(pg_snapshot_xmax(pg_current_snapshot())::text::bigint % 4294967296)::text::xid"
     return Clean(await connection.fetchval(f"SELECT {horizon}"), objects)
-
-
-def literal(text: str) -> str:
-    """Quote a text for SQL."""
-    return "'" + text.replace("'", "''") + "'"

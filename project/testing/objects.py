@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from asyncpg import Connection
 
+from .look import FIRST_OID
+
 WITH_OID = """
 SELECT c.relname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
 WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind = 'r' AND NOT c.relisshared
@@ -12,7 +14,7 @@ WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind = 'r' AND NOT c.
 """
 # An object that goes with another one, such as a table's row type, is a part of it. So is what an
 # extension brings, and an enum's value.
-OBJECTS = """
+OBJECTS = f"""
 SELECT (classid, objid)::text AS object, objsubid AS part, xmin::text AS version,
   article || ' ' || described.type || ' ' || described.identity AS name, ARRAY(
     SELECT (refclassid, refobjid)::text FROM pg_depend AS d
@@ -23,10 +25,11 @@ FROM (
   SELECT 'the' AS article, 'pg_class'::regclass::oid AS classid, attrelid AS objid,
     attnum::int AS objsubid, a.xmin, 'pg_class'::regclass::oid AS named_by, attrelid AS named
   FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = attrelid
-  WHERE attnum > 0 AND NOT attisdropped AND attrelid >= 16384 AND relkind IN ('r', 'v', 'm', 'p')
+  WHERE attnum > 0 AND NOT attisdropped AND attrelid >= {FIRST_OID}
+    AND relkind IN ('r', 'v', 'm', 'p')
   UNION ALL
   SELECT 'a value of the', tableoid, oid, 0, xmin, 'pg_type'::regclass, enumtypid FROM pg_enum
-  UNION ALL {catalogues}
+  UNION ALL {{catalogues}}
 ) AS it, pg_identify_object(named_by, named, objsubid) AS described
 WHERE described.identity NOT LIKE 'pg_temp%' AND described.identity NOT LIKE 'pg_toast%'
 """
@@ -47,7 +50,7 @@ async def objects_in(connection: Connection) -> Objects:
     """Return what a database's schema has."""
     catalogues = " UNION ALL ".join(
         f"SELECT 'the', {name}.tableoid, oid, 0, xmin, {name}.tableoid, oid FROM {name}"
-        " WHERE oid >= 16384"
+        f" WHERE oid >= {FIRST_OID}"
         for (name,) in await connection.fetch(WITH_OID)
     )
     return {

@@ -22,11 +22,11 @@ from .database.proof import prove
 from .look import Clean, Schema, begin, schema_of
 from .objects import Objects, differences, objects_in
 from .session_manager import Manager
-from .shared_manager import BROKEN, SharedManager
+from .shared_manager import BROKEN, SharedManager, _clean_db_manager
 from .tasks import no_task_left
 from .template import _clean_db_admin, clone_for_test, migrate_db
 
-__all__ = ["_clean_db_admin", "migrate_db"]  # as under template
+__all__ = ["_clean_db_admin", "_clean_db_manager", "migrate_db"]  # as under template and deletion
 
 pytest_plugins = (
     *SHARED_FIXTURES,
@@ -96,10 +96,14 @@ class Clone:
             return await objects_in(self._driver)
         return {}
 
-    async def drop(self) -> None:
-        """Drop the clone, and end all sessions on it."""
+    async def leave(self) -> None:
+        """Close the connection to the clone."""
         with suppress(*BROKEN):
             await self._connection.close()
+
+    async def drop(self) -> None:
+        """Drop the clone, and end all sessions on it."""
+        await self.leave()
         await drop_own_database(self._admin, self._pair, force=True)
 
 
@@ -114,6 +118,7 @@ async def _clean_db_clone(
     clone = Clone(_clean_db_admin, migrate_db, dsn_pair)
     await clone.make()
     yield clone
+    await clone.leave()
     if not keep_test_db():
         await clone.drop()
 
@@ -122,18 +127,6 @@ async def _clean_db_clone(
 def create_test_db(_clean_db_clone: Clone, dsn_pair: DsnPair) -> str:
     """Return the DSN of the test database."""
     return dsn_pair.test
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def _clean_db_manager(
-    create_test_db: str,
-    dsn_pair: DsnPair,
-    session_manager_factory: Callable[[str], Manager],
-) -> AsyncIterator[SharedManager]:
-    """Yield the session manager, and with it the engine, that all tests share."""
-    shared = SharedManager(session_manager_factory, dsn_pair)
-    yield shared
-    await shared.manager.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -1,9 +1,10 @@
 """A session manager that all tests share, and what a test may leave on its connections."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
+import pytest_asyncio
 from asyncpg import Connection, InterfaceError, PostgresError
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -11,6 +12,7 @@ from sqlalchemy.pool import QueuePool
 
 from .database import proof
 from .database.names import DsnPair
+from .database.proof import confine, engine_of
 from .session_manager import Manager, SessionManager
 
 # What the driver raises where a test has broken the connection, or the statement can't be run.
@@ -46,7 +48,7 @@ class SharedManager:
 
     def _new(self) -> Manager:
         manager = self._factory(self._pair.test)
-        proof.confine(manager, self._pair)
+        confine(manager, self._pair)
         self._idle: dict[Any, Connection] = {}
         if (engine := engine_of(manager)) and kept_by_asyncpg(engine):
             event.listen(engine.sync_engine, "checkin", self._comes_back)
@@ -99,12 +101,6 @@ class SharedManager:
         return len(self._idle)
 
 
-def engine_of(manager: Manager) -> AsyncEngine | None:
-    """Return a manager's engine, if all its sessions have the same."""
-    engine = manager.asessionmaker().bind
-    return engine if isinstance(engine, AsyncEngine) else None
-
-
 def kept_by_asyncpg(engine: AsyncEngine) -> bool:
     """Tell whether an engine keeps connections of asyncpg for the next session."""
     return engine.dialect.driver == "asyncpg" and isinstance(engine.pool, QueuePool)
@@ -114,3 +110,16 @@ def is_applications(listener: Callable[..., object]) -> bool:
     """Tell whether what is called for each new connection is neither SQLAlchemy's nor our own."""
     module = getattr(listener, "__module__", "")
     return module != proof.__name__ and not module.startswith("sqlalchemy.")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _clean_db_manager(
+    create_test_db: str,
+    migrate_db: None,
+    dsn_pair: DsnPair,
+    session_manager_factory: Callable[[str], Manager],
+) -> AsyncIterator[SharedManager]:
+    """Yield the session manager, and with it the engine, that all tests share."""
+    shared = SharedManager(session_manager_factory, dsn_pair)
+    yield shared
+    await shared.manager.close()

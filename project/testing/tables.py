@@ -9,16 +9,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .database.errors import stop
 from .database.guards import say
+from .look import FIRST_OID
 
-# Alembic's own table is known by its column, and an extension's by whom it belongs to.
-IN_DATABASE = """
+# Alembic's own table is known by its column, and an extension's by whom it belongs to. A table's
+# DELETE fires the triggers of its partitions and heirs, too.
+IN_DATABASE = f"""
 SELECT c.oid, c.oid::regclass::text AS name, c.relkind = 'm' AS is_view,
   c.relrowsecurity
-    OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal AND tgtype & 8 > 0)
+    OR EXISTS (
+      WITH RECURSIVE parts AS (
+        SELECT c.oid UNION SELECT inhrelid FROM pg_inherits JOIN parts ON inhparent = parts.oid)
+      SELECT FROM pg_trigger JOIN parts ON tgrelid = parts.oid
+      WHERE NOT tgisinternal AND tgtype & 8 > 0)
     OR EXISTS (SELECT FROM pg_rewrite WHERE ev_class = c.oid AND ev_type = '4') AS keeps_rows
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE (c.relkind IN ('r', 'p') AND NOT c.relispartition OR c.relkind = 'm' AND c.relispopulated)
-  AND c.oid >= 16384 AND n.nspname !~ '^pg_'
+  AND c.oid >= {FIRST_OID} AND n.nspname !~ '^pg_'
   AND NOT EXISTS (
     SELECT FROM pg_attribute WHERE attrelid = c.oid AND attname = 'version_num' AND attnum = 1)
   AND NOT EXISTS (

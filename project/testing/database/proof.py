@@ -88,9 +88,14 @@ def confine(manager: Any, pair: DsnPair) -> None:
                 f" {pair.name!r}. Let session_manager_factory use the DSN that it is given."
             )
 
-    engine = manager.asessionmaker().bind
-    if isinstance(engine, AsyncEngine):
+    if engine := engine_of(manager):
         event.listen(engine.sync_engine, "before_cursor_execute", about_to_run)
+
+
+def engine_of(manager: Any) -> AsyncEngine | None:
+    """Return a session manager's engine, if all its sessions have the same."""
+    engine = manager.asessionmaker().bind
+    return engine if isinstance(engine, AsyncEngine) else None
 
 
 @contextmanager
