@@ -1,4 +1,5 @@
-"""Checks the notebooks' and the README's prose: links, words to avoid, words for each picture.
+"""Checks the notebooks' and the README's prose: links, words to avoid, words for each picture,
+and whether a notebook takes as long as it says.
 
 python tests/prose.py     prints what is wrong, a line each; exits 1 if anything is
 """
@@ -9,8 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.exercises import tag_of  # noqa: E402
+
+WORDS_A_MINUTE, MINUTES_A_CELL, MINUTES_AN_EXERCISE, LIMIT = 150, 0.6, 5, 45
 FORBIDDEN = re.compile(
     r"\b(simply|just|obviously|of course|easily|trivial(?:ly)?)\b|!(?=\s|$)", re.I
 )
@@ -67,6 +74,48 @@ def check_pictures(path: Path) -> Iterator[str]:
             yield f"cell {number + 1}: a picture without a table that says the same"
 
 
+def minutes(notebook: NotebookNode) -> tuple[int, int]:
+    """How long a notebook takes: its core, and its optional sections. Both to five minutes.
+
+    Words / 150, and 0.6 for each code cell; a fold's words aren't counted. An exercise takes five
+    minutes, its stub, its check and its solution included. A section is optional whose heading,
+    or the heading above it, ends with "(optional)".
+    """
+    spent = {False: 0.0, True: 0.0}
+    optional, level = False, 0
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            text = re.sub(r"<details>.*?</details>", "", cell.source, flags=re.S)
+            for marks, title in re.findall(r"^(#+) (.+)$", CODE.sub("", text), re.M):
+                if not optional or len(marks) <= level:
+                    optional, level = title.endswith("(optional)"), len(marks)
+            spent[optional] += len(text.split()) / WORDS_A_MINUTE
+        elif tag_of(cell, "exercise"):
+            spent[optional] += MINUTES_AN_EXERCISE
+        elif not tag_of(cell, "check"):
+            spent[optional] += MINUTES_A_CELL
+    return 5 * round(spent[False] / 5), 5 * round(spent[True] / 5)
+
+
+def check_minutes(path: Path) -> Iterator[str]:
+    """Yield where the minutes that a notebook takes, or that the two maps say, are others."""
+    notebook = nbformat.read(path, as_version=4)
+    core, optional = minutes(notebook)
+    if core > LIMIT:
+        yield f"takes {core} minutes without its optional parts, and {LIMIT} is the most"
+    said = f"**Time:** {core} minutes" + (
+        f", and {optional} for what is optional" if optional else ""
+    )
+    if not re.search(re.escape(said) + r"\b(?!, and \d)", notebook.cells[0].source):
+        yield f"say in the first cell: {said}"
+    column = f"{core} + {optional}" if optional else str(core)
+    for file in (ROOT / "README.md", ROOT / "notebooks" / "00_start_here.ipynb"):
+        if not re.search(
+            rf"^\| {path.stem[:2]} \|.*\| {re.escape(column)} \|$", text_of(file), re.M
+        ):
+            yield f"the map in {file.name} has other minutes than {column}"
+
+
 def main() -> int:
     """Check every text; return the number of texts in which something is wrong."""
     wrong = 0
@@ -75,6 +124,7 @@ def main() -> int:
         found = list(check_text(path, text_of(path)))
         if path.suffix == ".ipynb":
             found += check_pictures(path)
+            found += check_minutes(path)
         for line in found:
             print(f"{path.relative_to(ROOT)}: {line}")
         wrong += bool(found)

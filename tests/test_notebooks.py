@@ -7,6 +7,7 @@ import pytest
 from nbclient.exceptions import CellExecutionError
 from sqlalchemy import make_url
 
+from tests.exercises import exercises_of, expected_of, printed, with_attempts, wrong_answers
 from tests.nasty import KERNEL
 from tests.notebooks import FOLDER, ROOT, all_notebooks, execute, normalise
 from tests.servers import database, databases, query
@@ -57,7 +58,10 @@ def files() -> dict[Path, bytes]:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs_and_leaves_nothing_behind(path: Path, original_dsn: str) -> None:
-    """And a database of yours with the obvious name stays, whatever its fixtures drop."""
+    """And a database of yours with the obvious name stays, whatever its fixtures drop.
+
+    Its exercises are tried on the way: wrong answers, the solution, and the stub at last.
+    """
     with database(original_dsn, f"{make_url(original_dsn).database}_test") as yours:
         query(yours, "CREATE TABLE love (letter text)", "INSERT INTO love VALUES ('Dear …')")
         databases_before, files_before = databases(original_dsn), files()
@@ -65,10 +69,19 @@ def test_it_runs_and_leaves_nothing_behind(path: Path, original_dsn: str) -> Non
         tables_before = query(original_dsn, tables)
 
         # The notebook with one more cell, in the same folder: a kernel works in its own.
-        notebook = nbformat.read(path, as_version=4)
+        notebook = with_attempts(nbformat.read(path, as_version=4), path)
         notebook.cells.append(nbformat.v4.new_code_cell(OPEN_ENGINES))
         executed = execute(notebook, path.parent, KERNEL | {"POSTGRES_DSN": original_dsn})
 
+        for attempt, check in zip(executed.cells, executed.cells[1:], strict=False):
+            if (expected := check.metadata.get("expects")) is not None:
+                said = printed(check)
+                assert said.count("\n") == 1, (attempt.source, said)
+                assert said.startswith("right" if expected == "right" else "not yet: "), (
+                    attempt.source,
+                    said,
+                )
+                assert expected in said, (attempt.source, said)
         assert executed.cells[-1].outputs[0].text.strip() == "0", "an engine is open"
         assert databases(original_dsn) == databases_before
         assert query(original_dsn, tables) == tables_before
@@ -106,6 +119,19 @@ def test_it_fails_only_where_it_says_so(path: Path) -> None:
     for cell in code_cells(path):
         failed = any(output.output_type == "error" for output in cell.outputs)
         assert failed == ("raises-exception" in cell.metadata.get("tags", [])), cell.source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_its_exercises_are_whole(path: Path) -> None:
+    """Two to four, each with a plausible wrong answer, and "not yet" to the stub as stored."""
+    notebook = nbformat.read(path, as_version=4)
+    exercises = exercises_of(notebook)
+    assert 2 <= len(exercises) <= 4
+    for exercise in exercises:
+        assert printed(notebook.cells[exercise.task + 2]).startswith("not yet: "), exercise.name
+        answers = wrong_answers(path, exercise.name)
+        assert answers, exercise.name
+        assert all(map(expected_of, answers))
 
 
 def test_a_cell_that_fails_is_an_error(original_dsn: str) -> None:
