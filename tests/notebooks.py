@@ -21,6 +21,10 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from project.lab import STORED  # noqa: E402
+
 FOLDER = ROOT / "notebooks"
 README_PICTURE = FOLDER / "00_start_here.png"
 CELL_SECONDS = 600  # the long cells of notebook 06, on a busy machine
@@ -68,6 +72,7 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
         {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"},
+            STORED: True,
         }
     )
     clean = text_normaliser()
