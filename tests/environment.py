@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[1]
 # The packages that the two name differently; all others have one name.
-PYPI_NAMES = {"matplotlib-base": "matplotlib"}
+PYPI_NAMES = {"matplotlib-base": "matplotlib", "jupyter_server": "jupyter-server"}
 TOOLS = {"python", "pip"}  # conda's environment has them from conda
 
 

@@ -13,6 +13,14 @@ Process = forked.Run | subprocess.Popen[str]
 
 PYTEST_INI = "[pytest]\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n"
 
+SUITES = Path(__file__).parent / "suites"
+
+
+def suite(name: str) -> str:
+    """The source of a module that a test writes into somebody's project: `suites/NAME`."""
+    return (SUITES / name).read_text()
+
+
 # For test files and a conftest.py that have a schema of their own.
 IMPORTS = """
 import asyncio

@@ -25,6 +25,7 @@ from project.postgres.__main__ import NOT_RUNNING
 from project.postgres.connection import PostgresError
 from project.postgres.embedded import EmbeddedServer
 from project.postgres.users import is_root
+from tests.runs import suite
 from tests.servers import query
 
 USE = "from project import postgres; print(postgres.dsn(), flush=True)"
@@ -310,16 +311,7 @@ except FileNotFoundError:
     CAN_UNSHARE = False
 needs_namespaces = pytest.mark.skipif(not CAN_UNSHARE, reason="no PID namespace can be made here")
 
-WRITE = """
-from project import postgres
-from tests.servers import query
-print(dsn := postgres.dsn(), flush=True)
-input()
-for _ in range(20):
-    query(dsn, "INSERT INTO kept VALUES (1)")
-print("written", flush=True)
-input()
-"""
+WRITE = suite("embedded_server/write.py")
 
 
 def container(code: str) -> "subprocess.Popen[str]":

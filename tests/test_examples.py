@@ -16,6 +16,7 @@ from project.postgres.embedded import EmbeddedServer
 from project.testing import STRATEGIES
 from project.testing.database.lifecycle import run_async
 from project.testing.template import drop_templates
+from tests.runs import suite
 from tests.servers import database, databases
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -90,27 +91,14 @@ def test_an_example(
     shutil.copytree(EXAMPLES / example, copy, ignore=shutil.ignore_patterns("__pycache__"))
     for file in copy.rglob("conftest.py"):
         source = file.read_text()
-        assert "session_level" in source
-        file.write_text(source.replace("session_level", strategy))
+        assert "restore" in source
+        file.write_text(source.replace("restore", strategy))
     result = pytest_in(copy, environment, *claimed(copy, strategy))
     assert result.returncode == pytest.ExitCode.OK, result.stdout + result.stderr
     assert "skipped" not in result.stdout
 
 
-WIPE = """
-import asyncio, pytest
-from contextlib import suppress
-from sqlalchemy.ext.asyncio import create_async_engine
-
-def test_it_reaches_for_an_original(test_dsn, original_postgres_dsn):
-    async def connect():
-        engine = create_async_engine(original_postgres_dsn)
-        async with engine.connect():
-            print("connected to", original_postgres_dsn)
-        await engine.dispose()
-    with suppress(Exception):
-        asyncio.run(connect())
-"""
+WIPE = suite("examples/wipe.py")
 
 
 @pytest.mark.parametrize("example", ["two_packages"])

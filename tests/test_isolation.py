@@ -11,6 +11,7 @@ from sqlalchemy import make_url
 
 from project.isolation import answers, questions
 from project.testing import STRATEGIES
+from tests.runs import suite
 from tests.servers import databases, query
 
 LEFT_OPEN = {"TestLeftOpen", "TestLeftOpenUpdate"}
@@ -51,59 +52,9 @@ NO = {
     "restore": set(),
 }
 # A control: it shares one connection in AUTOCOMMIT among all tests, and cleans nothing.
-CLEANS_NOTHING = """
-import asyncio
-import pytest
-import pytest_asyncio
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
-from sqlalchemy.pool import StaticPool
-from project.testing import SHARED_FIXTURES
-from project.testing.session_level import create_test_db, migrate_db
-
-pytest_plugins = (*SHARED_FIXTURES, "project.testing.one_loop")
-
-class Careless:
-    def __init__(self, dsn):
-        self.engine = create_async_engine(
-            dsn, poolclass=StaticPool, isolation_level="AUTOCOMMIT",
-            connect_args={"server_settings": {"work_mem": "4MB"}},
-        )
-        self.asessionmaker = async_sessionmaker(self.engine)
-    async def close(self):
-        raise RuntimeError
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def careless(create_test_db, migrate_db):
-    manager = Careless(create_test_db)
-    yield manager
-    await manager.engine.dispose()
-
-@pytest.fixture
-def db(careless):
-    return careless
-"""
+CLEANS_NOTHING = suite("isolation/cleans_nothing.py")
 # Another one: one transaction for all sessions of a test, without savepoints.
-ONE_TRANSACTION = """
-import pytest_asyncio
-from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
-from project.testing import SHARED_FIXTURES
-from project.testing.session_level import create_test_db, migrate_db
-
-pytest_plugins = SHARED_FIXTURES
-
-class Naive:
-    def __init__(self, connection):
-        self.asessionmaker = async_sessionmaker(connection)
-
-@pytest_asyncio.fixture(loop_scope="function")
-async def db(create_test_db, migrate_db):
-    engine = create_async_engine(create_test_db)
-    async with engine.connect() as connection, connection.begin() as transaction:
-        yield Naive(connection)
-        await transaction.rollback()
-    await engine.dispose()
-"""
+ONE_TRANSACTION = suite("isolation/one_transaction.py")
 
 
 def answered_no(answered: dict[str, bool]) -> set[str]:

@@ -12,7 +12,7 @@ from project.testing import STRATEGIES
 from project.testing.database.lifecycle import run_async
 from project.testing.database.names import database_of, make_test_dsn
 from project.testing.template import drop_templates
-from tests.runs import run, start
+from tests.runs import run, start, suite
 from tests.servers import Server, database, databases, query, quote
 
 FAILED, ENDED = pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.USAGE_ERROR
@@ -38,36 +38,8 @@ async def main():
 
 asyncio.run(main())
 """
-REVISION = """
-from alembic import op
-import sqlalchemy as sa
-revision, down_revision = "one", None
-
-def upgrade():
-    op.create_table("thing", sa.Column("n", sa.Integer))
-
-def downgrade():
-    op.drop_table("thing")
-"""
-CONFTEST = """
-import os
-import pytest, sqlalchemy as sa
-from alembic.config import Config
-
-THINGS = sa.MetaData()
-sa.Table("thing", THINGS, sa.Column("n", sa.Integer))
-
-@pytest.fixture(scope="session")
-def alembic_config():
-    config = Config()
-    config.set_main_option("script_location", ".")
-    config.set_main_option("path_separator", "os")
-    return config
-
-@pytest.fixture(scope="session")
-def target_metadata():
-    return THINGS
-"""
+REVISION = suite("nothing_of_yours/revision.py")
+CONFTEST = suite("nothing_of_yours/conftest.py")
 ADDS = """
 import asyncio, os, pytest, sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine

@@ -4,52 +4,12 @@ from math import isnan
 from pathlib import Path
 
 from project.timing.figures import shares
-from tests.runs import record
+from tests.runs import record, suite
 
-TESTS = """
-import time
-
-import pytest
+TESTS = suite("recorder/tests.py")
 
 
-@pytest.fixture
-def slow():
-    time.sleep(0.04)
-    yield
-    time.sleep(0.02)
-
-
-@pytest.fixture
-def faulty(request):
-    yield
-    assert "faulty" not in request.node.name, "left something behind"
-
-
-def test_passes(slow, faulty):
-    time.sleep(0.01)
-
-
-def test_fails(faulty):
-    assert 2 == 1
-
-
-def test_faulty(faulty):
-    pass
-"""
-
-
-UNDERSCORE = """
-import pytest
-
-
-@pytest.fixture
-def _does_the_work():
-    pass
-
-
-def test_uses_it(_does_the_work):
-    pass
-"""
+UNDERSCORE = suite("recorder/underscore.py")
 
 
 def test_a_failure_is_recorded_with_its_phase_and_its_reason(tmp_path: Path) -> None:

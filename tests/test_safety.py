@@ -35,54 +35,14 @@ from project.testing.database.lifecycle import (
 from project.testing.database.names import database_of, make_test_dsn, psql_command
 from tests import faults
 from tests.faults import REFUSAL, Figures, Original, original
+from tests.runs import suite
 from tests.servers import PASSWORD, Server, database, databases, query, quote, running_server
 
-WAITS = """
-import asyncio
-import pytest
-from pathlib import Path
+WAITS = suite("safety/waits.py")
 
-@pytest.mark.parametrize("n", range(2))
-@pytest.mark.asyncio
-async def test_waits(db, product_fixture, n):
-    Path("begun").touch()
-    while not Path("go").exists():
-        await asyncio.sleep(0.05)
-"""
+FAILS = suite("safety/fails.py")
 
-FAILS = """
-import pytest
-from project.db.models import Product
-
-@pytest.mark.parametrize("n", range(4))
-@pytest.mark.asyncio
-async def test_fails(db, product_fixture, n):
-    async with db.asessionmaker() as session:
-        session.add(Product(name="it's the second"))
-        await session.commit()
-    raise ValueError
-"""
-
-LEAKS = """
-import asyncpg, os, pytest
-from sqlalchemy import func, select
-from project.db.models import Product
-
-leaked = []
-
-@pytest.mark.parametrize("n", range(4))
-@pytest.mark.asyncio
-async def test_finds_one(db, product_fixture, n):
-    if n == 0:
-        leaked.append(await asyncpg.connect(os.environ["POSTGRES_DSN"].replace("+asyncpg", "")))
-        await leaked[0].execute(f"BEGIN; UPDATE product SET\\n name = 'leaked'")
-    async with db.asessionmaker() as session:
-        assert await session.scalar(select(func.count()).select_from(Product)) == 1
-
-@pytest.mark.asyncio
-async def test_leaves_a_connection(db, product_fixture):
-    leaked.append(await asyncpg.connect(os.environ["POSTGRES_DSN"].replace("+asyncpg", "")))
-"""
+LEAKS = suite("safety/leaks.py")
 
 
 @pytest.fixture

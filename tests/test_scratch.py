@@ -12,6 +12,7 @@ from project.testing.database.lifecycle import admin_connection, create_database
 from project.testing.database.names import database_of, make_test_dsn
 from project.testing.template import templates_of
 from tests.notebooks import ROOT, all_notebooks
+from tests.runs import suite
 from tests.servers import database, databases, query, quote
 
 NOTEBOOK = """\
@@ -20,29 +21,14 @@ from pathlib import Path
 
 import nbformat
 from tests.notebooks import execute
+from tests.runs import suite
 
 path = Path(sys.argv[1])
 execute(nbformat.read(path, as_version=4), path.parent)
 """
 
 # A kernel that is killed with a test database and a template beside its scratch database.
-KILLED = """\
-import asyncio, os, sys
-from project.testing.database.lifecycle import admin_connection, create_database
-from project.testing.database.names import database_of, make_test_dsn
-from project.testing.scratch import create_scratch_database
-from project.testing.template import templates_of
-
-async def main():
-    dsn = await create_scratch_database("killed")
-    async with admin_connection(dsn) as connection:
-        for part in ("", "gw0"):
-            await create_database(connection, database_of(make_test_dsn(dsn, part)), "a run")
-        await create_database(connection, templates_of(dsn) + "0123456789ab_test")
-    os._exit(0)
-
-asyncio.run(main())
-"""
+KILLED = suite("scratch/killed.py")
 
 
 def start(code: str, dsn: str, *arguments: str) -> subprocess.Popen[str]:

@@ -16,7 +16,7 @@ from project.testing.database.lifecycle import COMMENT, MARK, run_async
 from project.testing.database.names import database_of, make_test_dsn
 from project.testing.template import drop_templates, template_prefix, templates_of
 from tests import faults
-from tests.runs import PYTEST_INI, run, start
+from tests.runs import PYTEST_INI, run, start, suite
 from tests.servers import PASSWORD, Server, database, databases, query, quote
 
 FAILED, ENDED = pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.USAGE_ERROR
@@ -322,26 +322,7 @@ async def test_leaves_a_connection_open(db):
 
 # --- in parallel ---
 
-MEET = """
-import asyncio, os
-import pytest
-from pathlib import Path
-from sqlalchemy import text
-
-@pytest.mark.parametrize(("me", "other"), [("a", "b"), ("b", "a")])
-@pytest.mark.asyncio
-async def test_meets_the_other(db, me, other):
-    async with db.asessionmaker() as session:
-        name = await session.scalar(text("SELECT current_database()"))
-        assert os.environ["POSTGRES_DSN"].rpartition("/")[2].startswith(name)
-    Path(os.environ["PYTEST_XDIST_WORKER"] + ".txt").write_text(name)
-    Path(me).touch()
-    for _ in range(400):
-        if Path(other).exists():
-            return
-        await asyncio.sleep(0.05)
-    pytest.fail("the other worker's test hasn't begun")
-"""
+MEET = suite("strategies/meet.py")
 
 
 @pytest.mark.slow

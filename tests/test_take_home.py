@@ -15,53 +15,15 @@ import pytest
 from project.testing import STRATEGIES
 from project.testing.database.lifecycle import run_async
 from project.testing.template import drop_templates
-from tests.runs import PYTEST_INI
+from tests.runs import PYTEST_INI, suite
 from tests.servers import databases
 from tests.test_drift import definitions
 
 TESTING = Path(__file__).parents[1] / "project" / "testing"
 TAKEN = "project.testing"  # the installed folder
-ENV_PY = """
-import asyncio
-from alembic import context
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
-from shop.models import Base
-
-def run(connection):
-    context.configure(connection=connection, target_metadata=Base.metadata)
-    with context.begin_transaction():
-        context.run_migrations()
-
-async def main():
-    url = context.config.get_main_option("sqlalchemy.url")
-    engine = create_async_engine(url, poolclass=NullPool)
-    async with engine.connect() as connection:
-        await connection.run_sync(run)
-
-asyncio.run(main())
-"""
-REVISION = """
-import sqlalchemy as sa
-from alembic import op
-revision, down_revision = "one", None
-
-def upgrade():
-    op.create_table("item", sa.Column("name", sa.String, primary_key=True))
-
-def downgrade():
-    op.drop_table("item")
-"""
-MODELS = """
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-
-class Base(DeclarativeBase):
-    pass
-
-class Item(Base):
-    __tablename__ = "item"
-    name: Mapped[str] = mapped_column(primary_key=True)
-"""
+ENV_PY = suite("take_home/env_py.py")
+REVISION = suite("take_home/revision.py")
+MODELS = suite("take_home/models.py")
 CONFTEST = """
 import sys
 sys.modules["project"] = None  # what the folder was copied from can't be imported here
@@ -75,19 +37,7 @@ pytest_plugins = ["shop.testing.{strategy}"]
 def target_metadata():
     return Base.metadata
 """
-TEST = """
-import pytest
-from shop.models import Item
-from sqlalchemy import func, select
-
-@pytest.mark.parametrize("n", range(3))
-@pytest.mark.asyncio
-async def test_items(db, n):
-    async with db.asessionmaker() as session:
-        assert await session.scalar(select(func.count()).select_from(Item)) == 0
-        session.add(Item(name="one"))
-        await session.commit()
-"""
+TEST = suite("take_home/test.py")
 
 
 @pytest.fixture
@@ -134,69 +84,9 @@ def test_a_copy_of_the_folder_works_in_another_package(strategy: str, shop: Path
     assert result.returncode == 0, result.stdout
 
 
-LOOPS = """
-import asyncio, logging, pytest, unittest
-from concurrent.futures import ThreadPoolExecutor
-from shop.models import Item
-from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.pool import NullPool
+LOOPS = suite("take_home/loops.py")
 
-async def use(dsn):
-    engine = create_async_engine(dsn, poolclass=NullPool)
-    async with AsyncSession(engine) as session:
-        assert await session.scalar(select(func.count()).select_from(Item)) == 0
-        session.add(Item(name="one"))
-        await session.commit()
-
-@pytest.mark.asyncio
-async def test_on_its_own_loop(test_dsn):
-    await use(test_dsn)
-
-@pytest.mark.asyncio(loop_scope="module")
-async def test_on_the_modules_loop(test_dsn):
-    await use(test_dsn)
-
-def test_asyncio_run(test_dsn):
-    asyncio.run(use(test_dsn))
-
-def test_a_thread(test_dsn):
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, use(test_dsn)).result()
-
-class TestCase(unittest.IsolatedAsyncioTestCase):
-    @pytest.fixture(autouse=True)
-    def keep(self, test_dsn):
-        self.dsn = test_dsn
-
-    async def test_in_a_class(self):
-        await use(self.dsn)
-
-LOGGER = logging.getLogger("shop")
-
-@pytest.mark.asyncio
-async def test_its_loggers_speak(test_dsn, caplog):
-    LOGGER.warning("heard")
-    assert caplog.messages == ["heard"]
-"""
-
-ANYIO = """
-import pytest
-from shop.models import Item
-from sqlalchemy import func, select
-
-@pytest.fixture(scope="session")
-def anyio_backend():
-    return "asyncio"
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("n", range(2))
-async def test_anyio(db, n):
-    async with db.asessionmaker() as session:
-        assert await session.scalar(select(func.count()).select_from(Item)) == 0
-        session.add(Item(name="one"))
-        await session.commit()
-"""
+ANYIO = suite("take_home/anyio.py")
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -13,49 +13,11 @@ from project.timing import figures
 from project.timing.compare import COLUMNS, RUN, comparison, load, save
 from project.timing.plots import STYLES, draw_costs, draw_growth, draw_overview
 from project.timing.recorder import Recorder, Span, costs_of
-from tests.runs import record
+from tests.runs import record, suite
 
 KEPT = Path(figures.__file__).with_name("kept.json")
 
-SLEEPS = """
-import time
-
-import pytest
-
-@pytest.fixture(scope="session")
-def create_test_db():
-    time.sleep(0.08)
-    yield
-    time.sleep(0.02)
-
-@pytest.fixture(scope="module")
-def of_the_module():
-    time.sleep(0.06)
-
-@pytest.fixture(scope="class")
-def of_the_class():
-    yield
-    time.sleep(0.04)
-
-@pytest.fixture
-def migrate_db(create_test_db, of_the_module, of_the_class):
-    time.sleep(0.06)
-    yield
-    time.sleep(0.02)
-
-@pytest.fixture
-def inner():
-    time.sleep(0.06)
-
-@pytest.fixture
-def db(migrate_db, request):
-    request.getfixturevalue("inner")
-    time.sleep(0.02)
-
-@pytest.mark.parametrize("number", range(3))
-def test_sleep(db, number):
-    time.sleep(0.04)
-"""
+SLEEPS = suite("timing/sleeps.py")
 
 
 def cost(what: str, phase: str, per: str, times: int, each: float) -> dict[str, Any]:

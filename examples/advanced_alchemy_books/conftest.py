@@ -11,7 +11,7 @@ from sqlalchemy.pool import NullPool
 from advanced_alchemy_books.database import configuration
 from advanced_alchemy_books.models import Book
 
-pytest_plugins = ["project.testing.session_level"]
+pytest_plugins = ["project.testing.restore"]
 
 
 class Sessions:

@@ -5,7 +5,7 @@ from sqlalchemy import MetaData
 
 from anyio_names.models import Base
 
-pytest_plugins = ["project.testing.session_level"]
+pytest_plugins = ["project.testing.restore"]
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from create_all import models
 from create_all.database import make_tables
 from project.testing.migrations import point_at
 
-pytest_plugins = ["project.testing.session_level"]
+pytest_plugins = ["project.testing.restore"]
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from sqlalchemy import MetaData
 
 from fastapi_shop.models import Base
 
-pytest_plugins = ["project.testing.session_level"]
+pytest_plugins = ["project.testing.restore"]
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from sqlalchemy import MetaData
 from packaged_migrations.database import migrations
 from packaged_migrations.models import Base
 
-pytest_plugins = ["project.testing.session_level"]
+pytest_plugins = ["project.testing.restore"]
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from sqlalchemy import MetaData, make_url
 from project.testing.migrations import point_at
 from psycopg_ledger.ledger import Base
 
-pytest_plugins = ["project.testing.session_level"]
+pytest_plugins = ["project.testing.restore"]
 
 
 def spell(dsn: str, driver: str) -> str:

@@ -1,3 +1,3 @@
 """One strategy for both packages: its hooks are registered here, its fixtures in each of them."""
 
-pytest_plugins = ["project.testing.session_level"]
+pytest_plugins = ["project.testing.restore"]

@@ -6,7 +6,7 @@ from sqlalchemy import MetaData
 from project import postgres
 from vector_search.models import Base
 
-pytest_plugins = ["project.testing.session_level"]
+pytest_plugins = ["project.testing.restore"]
 
 
 @pytest.fixture(scope="session")

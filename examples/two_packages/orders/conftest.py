@@ -10,7 +10,7 @@ from orders.models import Base
 from orders.settings import database_url
 from project.testing import fixtures
 
-globals().update(fixtures("session_level"))
+globals().update(fixtures("restore"))
 
 
 @pytest.fixture(scope="session")
