@@ -9,6 +9,8 @@
 # make launch     build, start and run what Binder does, without Docker (on Linux)
 # make lock       pin the newest versions that pyproject.toml admits
 # make benchmarks compare the strategies with published ones, for some minutes
+# make workshop   serve the series to a room of participants from this machine (Linux, as root)
+# make rehearse   rehearse it with three participants, and kill one thing after the other
 # make clean      remove what make has made
 #
 # PYTHON=python3.12 chooses another interpreter, NOTEBOOKS="00 04" the notebooks that launch runs:
@@ -25,12 +27,14 @@ endif
 override VENV := .venv
 override LOWEST := .venv-lowest
 override BENCHMARKS := .venv-benchmarks
+override WORKSHOP := .venv-workshop
 # The file in a folder that make has made. A folder without it is yours, and stays as it is.
 override MARK := made-by-make
 
 override BIN := $(VENV)/bin
 # Named for the interpreter, so that another one gets a new environment.
 override READY := $(VENV)/ready-with-$(notdir $(PYTHON))
+WORKSHOP_READY := $(WORKSHOP)/ready-with-$(notdir $(PYTHON))
 FIRST := notebooks/00_start_here.ipynb
 # Jupyter asks root, who is alone in many a container, to say that this is meant.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
@@ -83,7 +87,7 @@ define new
 	else mkdir $1 && touch $1/$(MARK); fi
 endef
 
-.PHONY: lab setup test quick faults notebooks lint lowest launch benchmarks lock clean
+.PHONY: lab setup test quick faults notebooks lint lowest launch benchmarks workshop rehearse lock clean
 
 lab: $(READY)
 	$(BIN)/jupyter lab $(AS_ROOT) $(HERE) $(UNSPOILED) --LabApp.default_url=/lab/tree/$(FIRST)
@@ -132,12 +136,32 @@ benchmarks: $(READY)
 	$(BIN)/uv pip install --quiet --python $(BENCHMARKS)/bin/python --no-deps --no-build-isolation --editable .
 	$(BENCHMARKS)/bin/python -m benchmarks.peers
 
+# What its environment needs takes a minute to install: what is missing is said before.
+workshop rehearse:
+	@[ `id -u` = 0 ] || { echo "The workshop makes a user for each participant, so root has to run it: sudo make $@"; exit 1; }
+	@command -v npm > /dev/null || { echo "JupyterHub's proxy needs Node.js and npm: apt-get install nodejs npm"; exit 1; }
+	@umask 022 && $(MAKE) --no-print-directory $(WORKSHOP_READY)
+	@$(WORKSHOP)/bin/python -m workshop$(if $(filter rehearse,$@),.rehearse 3 --kill)
+
+# Participants' own processes run in it.
+$(WORKSHOP_READY): $(READY) workshop/requirements.txt workshop/package-lock.json
+	$(call new,$(WORKSHOP))
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(WORKSHOP)
+	$(BIN)/uv pip install --quiet --python $(WORKSHOP)/bin/python --require-hashes \
+		--requirement requirements.txt --requirement workshop/requirements.txt
+	$(BIN)/uv pip install --quiet --python $(WORKSHOP)/bin/python --no-deps --no-build-isolation --editable .
+	cp workshop/package.json workshop/package-lock.json $(WORKSHOP)
+	npm ci --prefix $(WORKSHOP) --ignore-scripts --no-fund --no-audit --silent
+	@touch $@
+
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 	--upgrade --python-version 3.11
 
 lock: $(READY)
 	$(COMPILE) --extra dev --output-file requirements.txt pyproject.toml
 	$(COMPILE) --output-file benchmarks/requirements.txt benchmarks/requirements.in
+	$(COMPILE) --output-file workshop/requirements.txt workshop/requirements.in
+	cd workshop && npm update --package-lock-only --ignore-scripts
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -154,7 +178,7 @@ $(READY): requirements.txt pyproject.toml
 # Folders of tools go by the mark that tools put in, and bytecode by where the project's code is.
 # What holds an environment or a repository of its own isn't the project's.
 clean:
-	@for folder in $(VENV) $(LOWEST) $(BENCHMARKS); do \
+	@for folder in $(VENV) $(LOWEST) $(BENCHMARKS) $(WORKSHOP); do \
 		if [ ! -L $$folder ] && [ -e $$folder/$(MARK) ]; then \
 			echo "rm -r $$folder"; \
 			find $$folder -mindepth 1 -maxdepth 1 ! -name $(MARK) -exec rm -rf {} + && rm -rf $$folder; \
@@ -165,6 +189,6 @@ clean:
 	@for folder in .pytest_cache .mypy_cache .ruff_cache; do \
 		if [ ! -L $$folder ] && [ -e $$folder/CACHEDIR.TAG ]; then rm -rf $$folder; fi; \
 	done
-	@find project tests notebooks migrations examples benchmarks -type d \
+	@find project tests notebooks migrations examples benchmarks workshop -type d \
 		\( -exec test -e {}/pyvenv.cfg \; -o -exec test -e {}/.git \; \) -prune \
 		-o -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -30,6 +30,7 @@ from project.postgres.addresses import (
     can_hold_socket,
     chosen_folder,
     free_port,
+    is_free,
     socket_dsn,
     tcp_dsn,
 )
@@ -80,7 +81,7 @@ class EmbeddedServer:
     In its folder, `run` holds the data, the socket and the log; `start.lock` lets one process at
     a time start or stop the server; `server.lock` is held by the server itself as long as it
     lives; `in_use.lock` is held, shared, by every process that uses it; `keep` says that the
-    server stays when the last of them has gone; `password` is for connections over TCP.
+    server stays when the last of them has gone; `password` and `port` are for connections over TCP.
 
     A process in another container on the same folder doesn't see the server's processes, and its
     process id means nothing there. `server.lock` is what it sees.
@@ -253,7 +254,7 @@ class EmbeddedServer:
         self.log.unlink(missing_ok=True)
         options = ["-p", PORT, "-h", ""]
         if tcp:
-            options = ["-p", free_port(), "-h", "127.0.0.1", "-c", f"hba_file={self._hba_file()}"]
+            options = ["-p", self._port(), "-h", "127.0.0.1", "-c", f"hba_file={self._hba_file()}"]
         options += ["-k", str(self._socket_folder())]
         self._tool(
             "pg_ctl",
@@ -275,6 +276,15 @@ class EmbeddedServer:
         file.write_text(HBA_WITH_TCP)
         file.chmod(0o644)
         return file
+
+    def _port(self) -> str:
+        """Return the port of the last time, if it is free: a DSN that was given away stays true."""
+        note = self.folder / "port"
+        port = note.read_text() if note.exists() else ""
+        if not (port and is_free(port)):
+            port = free_port()
+            note.write_text(port)
+        return port
 
     def _socket_folder(self) -> Path:
         """Return `run`; or a short private folder, if the socket's path must be shorter."""

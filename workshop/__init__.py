@@ -1,0 +1,1 @@
+"""A JupyterHub for a workshop on one machine."""
