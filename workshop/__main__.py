@@ -56,7 +56,7 @@ def why_not_others() -> str | None:
     except (OSError, subprocess.CalledProcessError) as error:
         said = getattr(error, "stderr", "") or str(error)
         return (
-            f"Participants can't use {sys.executable}: {said.strip().splitlines()[-1]}. Put this"
+            f"Participants can't use {Path(sys.executable).resolve()}: {said.strip().splitlines()[-1]}. Put this"
             " folder where all users can enter, such as /srv, name a Python that all can run"
             " (make workshop PYTHON=/usr/bin/python3), and run make workshop again."
         )
