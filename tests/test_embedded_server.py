@@ -8,6 +8,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -705,8 +706,12 @@ def test_tcp_for_what_needs_a_host_and_a_port(folder: Path) -> None:
     assert runs(folder)
     assert command("stop").returncode == 0
     command("start", "--tcp")
-    assert make_url(command("dsn").stdout.strip()).password == url.password
+    assert command("dsn").stdout.strip() == dsn, "what was given away stays true"
     command("stop")
+    with socket.create_server(("127.0.0.1", url.port)):
+        command("start", "--tcp")
+        assert make_url(command("dsn").stdout.strip()).port != url.port
+        command("stop")
     assert "host=" in command("start").stdout
     refused = command("start", "--tcp")
     assert refused.returncode == 1

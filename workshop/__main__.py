@@ -54,10 +54,10 @@ def why_not_others() -> str | None:
             extra_groups=[],
         )
     except (OSError, subprocess.CalledProcessError) as error:
-        said = getattr(error, "stderr", "") or str(error)
+        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1]
         return (
-            f"Participants can't use {Path(sys.executable).resolve()}: {said.strip().splitlines()[-1]}. Put this"
-            " folder where all users can enter, such as /srv, name a Python that all can run"
+            f"Participants can't use {Path(sys.executable).resolve()}: {said}. Put this folder"
+            " where all users can enter, such as /srv, name a Python that all can run"
             " (make workshop PYTHON=/usr/bin/python3), and run make workshop again."
         )
     return None

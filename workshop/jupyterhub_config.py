@@ -8,7 +8,7 @@ from workshop import place
 from workshop.__main__ import PROXY
 from workshop.participants import COURSE, NAME, prepare
 
-c = get_config()  # noqa: F821
+c = get_config()  # type: ignore[name-defined]  # noqa: F821
 
 c.JupyterHub.bind_url = place.ADDRESS
 c.JupyterHub.cookie_secret_file = str(place.FOLDER / "cookie_secret")

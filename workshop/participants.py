@@ -98,7 +98,7 @@ def make_user(name: str) -> None:
         options = ["--user-group", "--groups", GROUP, "--shell", "/bin/bash"]
         options += ["--create-home", "--home-dir", str(home), "--skel", str(place.SKELETON)]
         subprocess.run(["useradd", *options, name], check=True, capture_output=True)
-        home.chmod(0o700)
+        home.chmod(0o700)  # whatever login.defs says
         return
     if GROUP not in groups:
         raise RefusedError(f"{name!r} is a user of this machine. Log in with another name.")

@@ -206,7 +206,8 @@ class Meter(threading.Thread):
 
     def __init__(self, hub: Hub) -> None:
         super().__init__(daemon=True)
-        self.hub, self.peak, self.done = hub, {}, threading.Event()
+        self.hub, self.done = hub, threading.Event()
+        self.peak: dict[str, int] = {}
 
     def run(self) -> None:
         """Look until `done` is set."""
@@ -223,7 +224,7 @@ class Meter(threading.Thread):
                 kind = "kernels"
             elif theirs:
                 kind = "servers"
-            elif process.info["name"] == "postgres":
+            elif process.info["name"] == "postgres" and self._is_ours(process):
                 kind = "postgres"
             elif "jupyterhub" in command or "configurable-http-proxy" in command:
                 kind = "hub"
@@ -233,6 +234,11 @@ class Meter(threading.Thread):
                 found[kind] += process.memory_full_info().pss // 2**20
         found["all"] = sum(found.values())
         return {f"{kind}, MB": value for kind, value in found.items()}
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        with suppress(psutil.Error):
+            return process.cwd() == str(self.hub.postgres().data)
+        return False
 
     def _connections(self) -> dict[str, int]:
         async def count(dsn: str) -> int:
@@ -306,7 +312,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 reached = []
-for path in ("{home}", "{home}/clean-database/notebooks", "{first.hub.folder}/workshop/password"):
+for path in ("{home}", "{home}/clean-database/notebooks", "{first.hub.folder}/workshop/hub.sqlite"):
     try:
         reached.append(os.listdir(path) if Path(path).is_dir() else Path(path).read_text())
     except PermissionError:
@@ -393,6 +399,19 @@ def kill_one_by_one(hub: Hub, first: Participant, second: Participant) -> None:
     back("the hub, and a new log-in", fresh)
 
 
+def remove_users(names: list[str]) -> None:
+    """End the processes of the rehearsal's users, and remove the users with their homes."""
+    theirs = [it for it in psutil.process_iter(["username"]) if it.info["username"] in names]
+    for process in theirs:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(theirs, timeout=10)
+    for name in names:
+        with suppress(KeyError):
+            pwd.getpwnam(name)
+            subprocess.run(["userdel", "--remove", name], check=False, capture_output=True)
+
+
 def main() -> None:
     """Rehearse; exit with 1 if anything failed."""
     parser = argparse.ArgumentParser(
@@ -425,7 +444,8 @@ def main() -> None:
             print(f"failures: {failed}; at most: {meter.peak}", flush=True)
             with step("nobody reaches another's"):
                 refuse_names()
-                keep_apart(participants[0], participants[-1])
+                if len(participants) > 1:
+                    keep_apart(participants[0], participants[-1])
             if chosen.kill:
                 with step("each of four is killed"):
                     kill_one_by_one(hub, participants[0], participants[-1])
@@ -434,10 +454,7 @@ def main() -> None:
             raise
         finally:
             hub.stop()
-            for name in names:
-                with suppress(KeyError):
-                    pwd.getpwnam(name)
-                    subprocess.run(["userdel", "--remove", name], check=False, capture_output=True)
+            remove_users(names)
             if not there:
                 subprocess.run(["groupdel", GROUP], check=False, capture_output=True)
     sys.exit(min(failed, 1))
