@@ -229,4 +229,4 @@ if __name__ == "__main__":
     serve(socket.socket(fileno=int(sys.argv[1])))
     import pytest
 
-    sys.exit(pytest.console_main())
+    sys.exit(pytest.main())

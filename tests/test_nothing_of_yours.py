@@ -39,7 +39,25 @@ async def main():
 asyncio.run(main())
 """
 REVISION = suite("nothing_of_yours/revision.py")
-CONFTEST = suite("nothing_of_yours/conftest.py")
+CONFTEST = """
+import os
+import pytest, sqlalchemy as sa
+from alembic.config import Config
+
+THINGS = sa.MetaData()
+sa.Table("thing", THINGS, sa.Column("n", sa.Integer))
+
+@pytest.fixture(scope="session")
+def alembic_config():
+    config = Config()
+    config.set_main_option("script_location", ".")
+    config.set_main_option("path_separator", "os")
+    return config
+
+@pytest.fixture(scope="session")
+def target_metadata():
+    return THINGS
+"""
 ADDS = """
 import asyncio, os, pytest, sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
