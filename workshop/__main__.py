@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from project.postgres.users import make_folder
 from workshop import place
-from workshop.participants import make_skeleton, start_postgres
+from workshop.participants import make_group, make_skeleton, start_postgres
 
 PROXY = Path(sys.prefix) / "node_modules" / ".bin" / "configurable-http-proxy"
 
@@ -69,6 +69,7 @@ def main() -> NoReturn:
         make_folder(place.FOLDER)
     if reason := why_not():
         sys.exit(reason)
+    make_group()
     make_skeleton()
     start_postgres()
     print(f"The day's password is {place.password()}", flush=True)

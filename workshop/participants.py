@@ -54,6 +54,11 @@ async def prepare(spawner: Any) -> None:
     spawner.environment = dict(spawner.environment) | {"POSTGRES_DSN": dsn}
 
 
+def make_group() -> None:
+    """Make the group that participants' users are in, unless it is there."""
+    subprocess.run(["groupadd", "--force", GROUP], check=True)
+
+
 def make_skeleton() -> None:
     """Copy the course to where useradd takes a new home from, without the stored outputs."""
     new = place.FOLDER / "skeleton.new"
@@ -94,10 +99,14 @@ def make_user(name: str) -> None:
         home = Path("/home", name)
         if home.exists() or home.is_symlink():
             raise RefusedError(f"{name!r} can't be used here. Log in with another name.") from None
-        subprocess.run(["groupadd", "--force", GROUP], check=True)
         options = ["--user-group", "--groups", GROUP, "--shell", "/bin/bash"]
         options += ["--create-home", "--home-dir", str(home), "--skel", str(place.SKELETON)]
-        subprocess.run(["useradd", *options, name], check=True, capture_output=True)
+        made = subprocess.run(["useradd", *options, name], capture_output=True, text=True)
+        if made.returncode != 0:  # a group of this name, say
+            reason = made.stderr.strip().partition("\n")[0]
+            raise RefusedError(
+                f"{name!r} can't be used: {reason}. Log in with another name."
+            ) from None
         home.chmod(0o700)  # whatever login.defs says
         return
     if GROUP not in groups:

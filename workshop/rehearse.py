@@ -348,8 +348,8 @@ print(reached)
 
 
 def refuse_names() -> None:
-    """A user of this machine isn't taken over."""
-    for name in ("root", "nobody", "daemon"):
+    """A user of this machine isn't taken over, and a group isn't joined."""
+    for name in ("root", "nobody", "daemon", "adm"):
         try:
             make_user(name)
         except RefusedError:
