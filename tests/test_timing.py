@@ -356,7 +356,14 @@ def test_reports_and_pictures_hold_every_strategy() -> None:
     assert "per further test, 10 to 20" in text
     assert list(figures.suites(found).index) == ["steep", "flat"]
     assert len(draw_costs(found).axes) == 3
-    assert len(draw_growth({"yours": found, "kept": found}, "tests", "A finding").axes) == 2
+    two = draw_growth({"yours": found, "kept": found}, "tests", "A finding", ["in_all"])
+    assert [axis.get_title("left").partition(",")[0] for axis in two.axes] == ["yours", "kept"]
+    both = draw_growth({"yours": found}, "tests", "A finding")
+    assert [axis.get_title("left") for axis in both.axes] == [
+        "yours, 3 rounds: own cost per test",
+        "yours, 3 rounds: whole test",
+    ]
+    assert "Whole test: " in both.alt
     for strategy in ("steep", "flat"):
         assert strategy in draw_overview(found).alt
 

@@ -175,12 +175,10 @@ def break_even(found: pd.DataFrame, one: str, other: str) -> str:
 
 
 def suites(found: pd.DataFrame, tests: Sequence[int] = (50, 500, 5000)) -> pd.DataFrame:
-    """Tabulate what suites of tests like these would take: a line through each round's runs."""
-    found = along(found, "tests")
-    wide = sessions(found).run.droplevel(SIZES[1:]).unstack("tests").sort_index(axis=1).dropna()
-    few, many = wide.columns[0], wide.columns[-1]
-    slope = (wide[many] - wide[few]) / (many - few)
-    lines = {f"{n:,} tests": spread(wide[many] + slope * (n - many)) for n in tests}
+    """Tabulate what suites would take: each round's run, with more whole tests like its own."""
+    (sizes, rows), *_ = found.groupby(SIZES, sort=False)
+    figures = sessions(rows).droplevel(SIZES)
+    lines = {f"{n:,} tests": spread(figures.run + (n - sizes[0]) * figures.whole) for n in tests}
     return pd.DataFrame({n: t.apply(lambda row: about(*row[1:]), 1) for n, t in lines.items()})
 
 

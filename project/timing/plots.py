@@ -1,7 +1,7 @@
 """Pictures of recorded sessions and of comparisons. Each says in words what it shows."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import cycle, product
 from typing import Any, cast
 
@@ -168,18 +168,22 @@ def draw_overview(found: pd.DataFrame, title: str = "") -> Picture:
 
 
 def draw_growth(
-    comparisons: Mapping[str, pd.DataFrame], size: str, title: str, measure: str = "own"
+    comparisons: Mapping[str, pd.DataFrame],
+    size: str,
+    title: str,
+    measures: Sequence[str] = ("own", "whole"),
 ) -> Picture:
-    """Draw how a measure grows with `tests`, `revisions` or `tables`: a point for each round.
+    """Draw how measures grow with `tests`, `revisions` or `tables`: a point for each round.
 
-    The lines lead through the medians. Each comparison has a panel under its name, all one scale.
+    The lines lead through the medians. Each comparison has a panel for each measure, all one scale.
     """
-    panels = {name: figures.along(found, size) for name, found in comparisons.items()}
-    alt = " ".join(f"{name}: {in_words(found, measure)}" for name, found in panels.items())
+    along = {name: figures.along(found, size) for name, found in comparisons.items()}
+    alt = " ".join(f"{name}: {in_words(found, *measures)}" for name, found in along.items())
+    panels = list(product(along.items(), measures))
     picture, axes = start(title, alt, 1, len(panels), 3.6, sharey=True)
-    names = dict.fromkeys(pd.concat(panels.values()).strategy)
+    names = dict.fromkeys(pd.concat(along.values()).strategy)
     look = dict(zip(names, cycle(STYLES), strict=False))
-    for axis, (name, found) in zip(axes[0], panels.items(), strict=True):
+    for axis, ((name, found), measure) in zip(axes[0], panels, strict=True):
         points = sessions(found)[measure].dropna() * 1000
         for strategy, values in points.groupby(level="strategy", sort=False):
             colour, shape = look[strategy]
@@ -187,11 +191,12 @@ def draw_growth(
             axis.plot(values, shape, color=colour, alpha=0.5)
             medians = values.groupby(level=0).median()
             axis.plot(medians, f"{shape}-", color=colour, label=strategy)
-        axis.set_title(f"{name}, {found['round'].nunique()} rounds", fontsize=10, loc="left")
+        of = f"{name}, {found['round'].nunique()} rounds: {MEASURES[measure]}"
+        axis.set_title(of, fontsize=10, loc="left")
         axis.set_xlabel(size)
         axis.yaxis.set_major_formatter("{x:,g}")
         axis.grid(axis="y", alpha=0.3)
-    axes[0, 0].set(ylim=(0, None), ylabel=f"milliseconds: {MEASURES[measure]}")
+    axes[0, 0].set(ylim=(0, None), ylabel="milliseconds")
     return finish(picture, axes[0, 0])
 
 

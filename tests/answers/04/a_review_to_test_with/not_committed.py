@@ -1,0 +1,16 @@
+# not yet: test_review: AssertionError: no review is there, because other sessions see only what is committed
+from decimal import Decimal
+
+from project.db.models import Review
+
+
+@pytest_asyncio.fixture(loop_scope="function")
+async def my_review_fixture(db: DBSessionManager) -> Review:
+    async with db.asessionmaker() as session:
+        review = Review(rating=Decimal("4.5"))
+        session.add(review)
+        await session.flush()
+    return review
+
+
+my_alembic_runs = 4

@@ -1,0 +1,15 @@
+# not yet: test_review: AssertionError: a test gets None
+from decimal import Decimal
+
+from project.db.models import Review
+
+
+@pytest_asyncio.fixture(loop_scope="function")
+async def my_review_fixture(db: DBSessionManager) -> Review:
+    async with db.asessionmaker() as session:
+        review = Review(rating=Decimal("4.5"))
+        session.add(review)
+        await session.commit()
+
+
+my_alembic_runs = 4

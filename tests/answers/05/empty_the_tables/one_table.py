@@ -1,0 +1,9 @@
+# not yet: AssertionError: a review stays
+@pytest_asyncio.fixture(loop_scope="function")
+async def my_db(create_test_db: str, migrate_db: None) -> AsyncIterator[DBSessionManager]:
+    manager = DBSessionManager(create_test_db)
+    yield manager
+    async with manager.asessionmaker() as session:
+        await session.execute(text("TRUNCATE TABLE product"))
+        await session.commit()
+    await manager.close()
