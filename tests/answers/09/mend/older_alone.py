@@ -1,4 +1,4 @@
-# not yet: it says yes, although a rule kept the row
+# not yet: yes is wrong, because a rule kept the row
 async def my_mend(connection: AsyncConnection, table: str, horizon: int, older: int) -> bool:
     """Delete what is newer than the horizon; tell whether that was all."""
     counts = await connection.exec_driver_sql(f"{COUNT} {table}", (horizon,))

@@ -1,2 +1,2 @@
-# not yet: session_level: the second test gets a connection that the first has opened
+# not yet: session_level fails, because the first test's connection comes back
 my_engine = {"pool_pre_ping": True}

@@ -1,4 +1,4 @@
-# not yet: both pass under deletion
+# not yet: under deletion both pass
 import pytest
 from sqlalchemy import text
 
