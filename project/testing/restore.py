@@ -145,12 +145,22 @@ async def db(
         return
     pooled = await _clean_db_manager.reset_connections()
     reason = await _clean_db_clone.look_and_mend(pooled)
-    if reason is None:
-        return
-    before = await _clean_db_clone.objects() if _clean_db_note_leak else {}
-    await _clean_db_manager.renew()
-    await _clean_db_clone.drop()
-    await _clean_db_clone.make()
-    if _clean_db_note_leak:
-        changes = differences(await _clean_db_clone.objects(), before) if before else []
-        _clean_db_note_leak(request.node.nodeid, changes or [reason])
+    if reason is not None:
+        changes = await replace(_clean_db_clone, _clean_db_manager, tell=bool(_clean_db_note_leak))
+        if _clean_db_note_leak:
+            _clean_db_note_leak(request.node.nodeid, changes or [reason])
+
+
+async def replace(clone: Clone, manager: SharedManager, *, tell: bool) -> list[str]:
+    """Drop the test database, and clone another.
+
+    Args:
+        clone: the test database.
+        manager: what the tests connect with: to the new one from now on.
+        tell: return what was different in the old one; nothing, where that can't be asked.
+    """
+    before = await clone.objects() if tell else {}
+    await manager.renew()
+    await clone.drop()
+    await clone.make()
+    return differences(await clone.objects(), before) if before else []

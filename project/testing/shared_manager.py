@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import pytest_asyncio
-from asyncpg import Connection, InterfaceError, PostgresError
+from asyncpg import Connection, InterfaceError, InternalClientError, PostgresError
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
@@ -16,7 +16,7 @@ from .database.proof import confine, engine_of
 from .session_manager import Manager, SessionManager
 
 # What the driver raises where a test has broken the connection, or the statement can't be run.
-BROKEN = (PostgresError, InterfaceError, OSError, TimeoutError)
+BROKEN = (PostgresError, InterfaceError, InternalClientError, OSError, TimeoutError)
 
 SET_BY_APPLICATION = (
     "SELECT count(*) > 0 OR current_user <> session_user FROM pg_settings"

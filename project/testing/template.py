@@ -13,7 +13,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,38 +73,57 @@ async def migrate_db(
     Sessions that start together wait here for the one of them that migrates. Each holds the
     template, together with the others, for as long as it runs, so that nobody drops it.
     """
-    original = database_of(dsn_pair.original)
-    likeness = [await locale_of_original(_clean_db_admin)]
-    likeness += await settings_of(_clean_db_admin, original)
-    content = fingerprint(alembic_config, template_files, "\n".join(likeness))
+    likeness = await likeness_of_original(_clean_db_admin, dsn_pair)
+    content = fingerprint(alembic_config, template_files, likeness)
     template = f"{templates_of(dsn_pair.original)}{content}_test"
-    migrating = (lock_number(f"{template} migrating"),)
-    await _clean_db_admin.exec_driver_sql("SET lock_timeout = 0")
-    await _clean_db_admin.exec_driver_sql("SELECT pg_advisory_lock($1)", migrating)
-    await hold_template(_clean_db_admin, template)
-    there = await is_ours(_clean_db_admin, template)
-    if there and not await is_complete(_clean_db_admin, template, dsn_pair, alembic_config):
-        await drop_database(_clean_db_admin, template)
-    if not await is_ours(_clean_db_admin, template):
-        await create_database(_clean_db_admin, dsn_pair.name, dsn_pair.run)
-        try:
-            with only_on(dsn_pair):
-                await asyncio.to_thread(upgrade_schema, dsn_pair.test)
-            if missing := await what_is_missing(dsn_pair, alembic_config):
-                stop(f"The migrations have run, but {dsn_pair.name!r} isn't migrated: {missing}.")
-            migrated = f"ALTER DATABASE {quote(_clean_db_admin, dsn_pair.name)}"
-            await _clean_db_admin.exec_driver_sql(f"{migrated} ALLOW_CONNECTIONS false")
-            end_sessions(dsn_pair, idle=True)  # an env.py may have kept a connection open
-            # It gets the template's name last: a template that is there is complete.
-            await _clean_db_admin.exec_driver_sql(
-                f"{migrated} RENAME TO {quote(_clean_db_admin, template)}"
-            )
-        except BaseException:
-            await drop_own_database(_clean_db_admin, dsn_pair, force=True)
-            raise
-    await _clean_db_admin.exec_driver_sql("SELECT pg_advisory_unlock($1)", migrating)
+    async with alone(_clean_db_admin, f"{template} migrating"):
+        await hold_template(_clean_db_admin, template)
+        if not await is_complete(_clean_db_admin, template, dsn_pair, alembic_config):
+            await make_template(_clean_db_admin, template, dsn_pair, alembic_config, upgrade_schema)
     await drop_templates(dsn_pair.original)
     return template
+
+
+@asynccontextmanager
+async def alone(connection: AsyncConnection, name: str) -> AsyncIterator[None]:
+    """Have one session at a time do something: the others wait here, for as long as it takes."""
+    lock = (lock_number(name),)
+    await connection.exec_driver_sql("SET lock_timeout = 0")
+    await connection.exec_driver_sql("SELECT pg_advisory_lock($1)", lock)
+    yield
+    await connection.exec_driver_sql("SELECT pg_advisory_unlock($1)", lock)
+
+
+async def make_template(
+    connection: AsyncConnection,
+    template: str,
+    pair: DsnPair,
+    config: Config,
+    upgrade_schema: Callable[[str], None],
+) -> None:
+    """Migrate the run's test database, and make it the template, in the place of a broken one."""
+    await drop_database(connection, template)
+    await create_database(connection, pair.name, pair.run)
+    try:
+        with only_on(pair):
+            await asyncio.to_thread(upgrade_schema, pair.test)
+        if missing := await what_is_missing(pair, config):
+            stop(f"The migrations have run, but {pair.name!r} isn't migrated: {missing}.")
+        await close_and_rename(connection, pair, template)
+    except BaseException:
+        await drop_own_database(connection, pair, force=True)
+        raise
+
+
+async def close_and_rename(connection: AsyncConnection, pair: DsnPair, template: str) -> None:
+    """Let nobody into the test database any more, and give it the template's name.
+
+    The name comes last: a template that is there is complete.
+    """
+    migrated = f"ALTER DATABASE {quote(connection, pair.name)}"
+    await connection.exec_driver_sql(f"{migrated} ALLOW_CONNECTIONS false")
+    end_sessions(pair, idle=True)  # an env.py may have kept a connection open
+    await connection.exec_driver_sql(f"{migrated} RENAME TO {quote(connection, template)}")
 
 
 async def hold_template(connection: AsyncConnection, template: str) -> None:
@@ -140,6 +159,12 @@ def fingerprint(config: Config, files: Iterable[Path] = (), likeness: str = "") 
     return digest.hexdigest()[:12]
 
 
+async def likeness_of_original(connection: AsyncConnection, pair: DsnPair) -> str:
+    """Return what the test database takes over from the original."""
+    settings = await settings_of(connection, database_of(pair.original))
+    return "\n".join([await locale_of_original(connection), *settings])
+
+
 async def what_is_missing(pair: DsnPair, config: Config) -> str | None:
     """Say what a migrated test database lacks; None if it is complete.
 
@@ -173,7 +198,12 @@ async def what_is_missing(pair: DsnPair, config: Config) -> str | None:
 async def is_complete(
     connection: AsyncConnection, template: str, pair: DsnPair, config: Config
 ) -> bool:
-    """Tell whether a template is migrated to head: look into a clone, since nobody may enter it."""
+    """Tell whether a template is there and migrated to head.
+
+    Nobody may enter it, so a clone is looked into.
+    """
+    if not await is_ours(connection, template):
+        return False
     await clone_database(connection, template, pair)
     try:
         return await what_is_missing(pair, config) is None

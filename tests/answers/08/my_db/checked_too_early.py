@@ -1,0 +1,8 @@
+# not yet: the INSERT fails, because constraints are immediate
+@pytest_asyncio.fixture(loop_scope="session")
+async def my_db(_clean_db_engine: AsyncEngine) -> AsyncIterator[OneTransaction]:
+    """Yield a session manager in a transaction; after the test, check constraints, roll back."""
+    async with _clean_db_engine.connect() as connection, connection.begin() as transaction:
+        await connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+        yield OneTransaction(connection)
+        await transaction.rollback()
