@@ -1,0 +1,5 @@
+# not yet: it asks for no name from before
+def test_keeps_names(at_0002):
+    command.upgrade(my_config, "0003")
+    ask("INSERT INTO product (title) VALUES ('Lamp')")
+    assert ask("SELECT title FROM product") == [("Lamp",)]
