@@ -48,8 +48,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSTZRANGE, ExcludeConst
 
 from project.testing import STRATEGIES
 from project.testing.database.lifecycle import admin_connection, create_database, run_async
-from project.testing.database.names import database_of
-from project.testing.models import SIDES
+from project.testing.database.names import DsnPair, SecretDsn, make_test_dsn
+from project.testing.models import SIDES, beside
 from project.testing.schema import schema_differences
 from project.testing.template import drop_templates
 from tests.runs import run
@@ -616,10 +616,11 @@ EQUAL: dict[str, Schema] = {
 }  # fmt: skip
 
 
-async def empty(dsn: str, *schemas: str) -> None:
+async def empty(dsn: str) -> None:
     """Take everything out of a database."""
     async with admin_connection(dsn) as connection:
-        for schema in ("public", "audit"):
+        await connection.exec_driver_sql("DROP EXTENSION IF EXISTS vector")
+        for schema in ("public", "audit", "it"):
             await connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
         for schema in ("public", "audit"):
             await connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
@@ -810,6 +811,12 @@ def test_a_model_may_stand_for_a_view(sides: tuple[str, str]) -> None:
     assert differences(sides, models, item()(), view) == []
 
 
+TRIGGER = (
+    "CREATE TRIGGER it BEFORE {} ON item FOR EACH ROW"
+    " EXECUTE FUNCTION suppress_redundant_updates_trigger()"
+)
+
+
 @pytest.mark.parametrize(
     ("one", "other", "line"),
     [
@@ -832,8 +839,48 @@ def test_a_model_may_stand_for_a_view(sides: tuple[str, str]) -> None:
             "CREATE FUNCTION it() RETURNS int LANGUAGE sql RETURN 1", "SELECT",
             "function it(): only in the migrations",
         ),
+        (
+            "CREATE MATERIALIZED VIEW it AS SELECT 1 AS one",
+            "CREATE MATERIALIZED VIEW it AS SELECT 2 AS one",
+            "materialized view it: AS SELECT 1 AS one in the migrations, AS SELECT 2 AS one in the"
+            " models",
+        ),
+        (
+            TRIGGER.format("INSERT"), TRIGGER.format("UPDATE"),
+            "table item: trigger it: CREATE TRIGGER it BEFORE INSERT ON public.item FOR EACH ROW"
+            " EXECUTE FUNCTION suppress_redundant_updates_trigger() in the migrations, CREATE"
+            " TRIGGER it BEFORE UPDATE ON public.item FOR EACH ROW EXECUTE FUNCTION"
+            " suppress_redundant_updates_trigger() in the models",
+        ),
+        (
+            "ALTER TABLE item ADD CONSTRAINT it EXCLUDE USING gist (int4range(id, id) WITH &&)",
+            "ALTER TABLE item ADD CONSTRAINT it EXCLUDE USING gist (int4range(id, id) WITH =)",
+            "table item: exclusion it: EXCLUDE USING gist (int4range(id, id) WITH &&) in the"
+            " migrations, EXCLUDE USING gist (int4range(id, id) WITH =) in the models",
+        ),
+        (
+            "ALTER TABLE item ADD CONSTRAINT it FOREIGN KEY (id) REFERENCES person",
+            "ALTER TABLE item ADD CONSTRAINT it FOREIGN KEY (id) REFERENCES item",
+            "table item: foreign key it: FOREIGN KEY (id) REFERENCES person(id) in the migrations,"
+            " FOREIGN KEY (id) REFERENCES item(id) in the models",
+        ),
+        (
+            "CREATE TABLE it () INHERITS (person)", "CREATE TABLE it (id int NOT NULL DEFAULT"
+            " nextval('person_id_seq'))",
+            "table it: INHERITS (person) in the migrations, not in the models",
+        ),
+        *(
+            (
+                f"CREATE SEQUENCE it {option} START 1", "CREATE SEQUENCE it",
+                f"sequence it: {option} in the migrations, not in the models",
+            )
+            for option in ("INCREMENT 2", "MINVALUE 0", "MAXVALUE 9", "CACHE 5", "CYCLE")
+        ),
+        (
+            "CREATE SEQUENCE it AS int", "CREATE SEQUENCE it",
+            "sequence it: of the type integer in the migrations, of the type bigint in the models",
+        ),
     ],
-    ids=["view", "domain", "function", "one function"],
 )  # fmt: skip
 def test_where_both_have_it_its_definition_counts(
     one: str, other: str, line: str, sides: tuple[str, str]
@@ -849,7 +896,6 @@ def test_where_both_have_it_its_definition_counts(
     assert run_async(compare(other, one)) == [mirrored(line)]
 
 
-# A model's server default calls a function that a migration makes.
 SHOP = """
 import asyncio
 import pytest
@@ -974,9 +1020,9 @@ def test_a_role_that_may_create_databases_is_enough(
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_a_database_of_yours_with_that_name_stays(side: str, tmp_path: Path, dsn: str) -> None:
+def test_yours_stays(side: str, tmp_path: Path, dsn: str) -> None:
     shop(tmp_path)
-    with database(dsn, f"{database_of(dsn)}_{side}_test") as yours:
+    with database(dsn, name_of(dsn, side)) as yours:
         query(yours, "CREATE TABLE love (letter text)")
         source = FINDS.replace("NEEDS", "monkeypatch")
         said = run(tmp_path, "restore", dsn, source, status=pytest.ExitCode.USAGE_ERROR)
@@ -984,14 +1030,17 @@ def test_a_database_of_yours_with_that_name_stays(side: str, tmp_path: Path, dsn
         assert query(yours, "SELECT * FROM love") == []
 
 
-def test_what_a_crashed_run_has_left_is_dropped(tmp_path: Path, dsn: str) -> None:
+def name_of(dsn: str, side: str, worker: str = "") -> str:
+    pair = DsnPair(SecretDsn(dsn), SecretDsn(make_test_dsn(dsn)), "")
+    return beside(pair, side, worker).name
+
+
+def test_leftovers_are_dropped(tmp_path: Path, dsn: str) -> None:
     async def leave() -> None:
         async with admin_connection(dsn) as connection:
-            for worker in ("", "_gw3"):
+            for worker in ("", "gw3"):
                 for side in SIDES:
-                    await create_database(
-                        connection, f"{database_of(dsn)}_{side}{worker}_test", "crashed"
-                    )
+                    await create_database(connection, name_of(dsn, side, worker), "crashed")
 
     run_async(leave())
     shop(tmp_path)

@@ -4,7 +4,8 @@ The two databases are made for the comparison and dropped after it, under every 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 
 import pytest
 from sqlalchemy import MetaData, make_url
@@ -16,9 +17,11 @@ from .database.fixtures import named_in_environment
 from .database.lifecycle import (
     add_extensions,
     admin_connection,
+    create_database,
     drop_leftovers,
+    drop_own_database,
+    holding,
     run_async,
-    temporary_database,
 )
 from .database.names import DsnPair, SecretDsn, database_of, make_test_dsn
 from .database.proof import only_on
@@ -74,8 +77,8 @@ def schema_differences(
     async def compare() -> list[str]:
         await drop_compared(dsn_pair)
         async with (
-            temporary_database(migrated, lambda: False, force=True),
-            temporary_database(made, lambda: False, force=True),
+            made_for_this(migrated),
+            made_for_this(made),
         ):
             await asyncio.to_thread(migrate, migrated, upgrade_schema)
             await add_extensions(migrated.test, made.test)
@@ -83,6 +86,17 @@ def schema_differences(
             return await differences_between(migrated.test, made.test)
 
     return run_async(compare())
+
+
+@asynccontextmanager
+async def made_for_this(pair: DsnPair) -> AsyncIterator[None]:
+    """Make a database, and drop it whatever happens meanwhile."""
+    async with holding(pair) as connection:
+        await create_database(connection, pair.name, pair.run)
+        try:
+            yield
+        finally:
+            await drop_own_database(connection, pair, force=True)
 
 
 def beside(pair: DsnPair, side: str, worker: str) -> DsnPair:

@@ -20,7 +20,8 @@ https://www.postgresql.org/docs/current/catalogs.html
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from asyncpg import Connection, PostgresError
@@ -191,20 +192,30 @@ async def schema_differences(migrated: str, made: str, *, beyond: bool = False) 
         beyond: say, too, what only the migrations have and a model has no form for: views,
             functions, triggers, extensions, and the like.
     """
-    async with admin_connection(migrated) as there, admin_connection(made) as here:
-        connections = []
-        for connection in (there, here):
-            driver = (await connection.get_raw_connection()).driver_connection
-            assert isinstance(driver, Connection)
-            connections.append(driver)
-        left, right = [await schema_of(driver) for driver in connections]
+    async with driver_of(migrated) as there, driver_of(made) as here:
+        left, right = await schema_of(there), await schema_of(here)
         for part in left.keys() & right.keys():
             mine, theirs = left[part], right[part]
             if mine.get("type") == theirs.get("type") and await is_one_value(
-                connections[1], mine.get("value", ""), theirs.get("value", ""), mine.get("type", "")
+                here, mine.get("value", ""), theirs.get("value", ""), mine.get("type", "")
             ):
                 theirs["value"] = mine["value"]
     return list(compare(left, right, beyond=beyond))
+
+
+async def read_schema(dsn: str) -> Schema:
+    """Read a database's schema, to see later what has become of it."""
+    async with driver_of(dsn) as connection:
+        return await schema_of(connection)
+
+
+@asynccontextmanager
+async def driver_of(dsn: str) -> AsyncIterator[Connection]:
+    """Connect to a database: asyncpg's own connection."""
+    async with admin_connection(dsn) as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert isinstance(driver, Connection)
+        yield driver
 
 
 async def schema_of(connection: Connection) -> Schema:
