@@ -3,6 +3,5 @@ my_rename = (
     "ALTER TABLE person ADD full_name varchar(100);"
     "UPDATE person SET full_name = name;"
     "ALTER TABLE person DROP name",
-    "ALTER TABLE person ADD name varchar(100);"
-    "ALTER TABLE person DROP full_name",
+    "ALTER TABLE person ADD name varchar(100);ALTER TABLE person DROP full_name",
 )
