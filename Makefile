@@ -112,7 +112,7 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/codespell
 	$(BIN)/python tests/prose.py
-	$(BIN)/zizmor --quiet --offline --strict-collection .github
+	$(BIN)/zizmor --quiet --offline --strict-collection .github examples/take_home
 
 # What depends on the packages: the models, the migrations, every strategy, the first notebooks.
 lowest: $(READY)

@@ -27,6 +27,7 @@ SHARED_FIXTURES = tuple(
         "database.guards",
         "database.keeping",
         "migrations",
+        "models",
         "session_manager",
         "tables",
     )

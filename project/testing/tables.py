@@ -13,6 +13,10 @@ from .look import FIRST_OID
 
 # Alembic's own table is known by its column, and an extension's by whom it belongs to. A table's
 # DELETE fires the triggers of its partitions and heirs, too.
+OF_ALEMBIC = (
+    "EXISTS (SELECT FROM pg_attribute"
+    " WHERE attrelid = c.oid AND attname = 'version_num' AND attnum = 1)"
+)
 IN_DATABASE = f"""
 SELECT c.oid, c.oid::regclass::text AS name, c.relkind = 'm' AS is_view,
   c.relrowsecurity
@@ -25,8 +29,7 @@ SELECT c.oid, c.oid::regclass::text AS name, c.relkind = 'm' AS is_view,
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE (c.relkind IN ('r', 'p') AND NOT c.relispartition OR c.relkind = 'm' AND c.relispopulated)
   AND c.oid >= {FIRST_OID} AND n.nspname !~ '^pg_'
-  AND NOT EXISTS (
-    SELECT FROM pg_attribute WHERE attrelid = c.oid AND attname = 'version_num' AND attnum = 1)
+  AND NOT {OF_ALEMBIC}
   AND NOT EXISTS (
     SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
 ORDER BY c.oid

@@ -1,0 +1,2 @@
+# not yet: the command line has no URL
+my_line = "pass"

@@ -1,0 +1,2 @@
+# not yet: tests fail, because they need something else: there_is_no_tool
+my_needs = dict.fromkeys(names, "drill")
