@@ -46,7 +46,7 @@ fi
 def project(tmp_path: Path) -> Path:
     """A folder with this project's Makefile, and tools that do nothing."""
     folder = tmp_path / "a project"
-    for name in ("project", "tests", "notebooks", "migrations", "examples", "benchmarks"):
+    for name in ("project", "tests", "notebooks", "migrations", "examples", "benchmarks", "book"):
         (folder / name).mkdir(parents=True)
     for name in ("Makefile", "requirements.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
@@ -141,7 +141,7 @@ def test_an_environment_of_yours_is_refused_and_stays(project: Path, kind: str) 
 
 
 def test_clean_takes_the_projects_bytecode_and_no_other(project: Path) -> None:
-    for name in ("project", "tests", "notebooks", "migrations", "examples", "benchmarks"):
+    for name in ("project", "tests", "notebooks", "migrations", "examples", "benchmarks", "book"):
         (project / name / "inner" / "__pycache__").mkdir(parents=True)
     theirs = [
         project / "my checkout" / "__pycache__",
