@@ -11,6 +11,7 @@
 # make benchmarks compare the strategies with published ones, for some minutes
 # make workshop   serve the series to a room of participants from this machine (Linux, as root)
 # make rehearse   rehearse it with three participants, and kill one thing after the other
+# make book       build the series as a site, into book/_build/html
 # make clean      remove what make has made
 #
 # PYTHON=python3.12 chooses another interpreter, NOTEBOOKS="00 04" the notebooks that launch runs:
@@ -28,6 +29,8 @@ override VENV := .venv
 override LOWEST := .venv-lowest
 override BENCHMARKS := .venv-benchmarks
 override WORKSHOP := .venv-workshop
+override BOOK := .venv-book
+override PAGES := book/_build
 # The file in a folder that make has made. A folder without it is yours, and stays as it is.
 override MARK := made-by-make
 
@@ -35,6 +38,7 @@ override BIN := $(VENV)/bin
 # Named for the interpreter, so that another one gets a new environment.
 override READY := $(VENV)/ready-with-$(notdir $(PYTHON))
 WORKSHOP_READY := $(WORKSHOP)/ready-with-$(notdir $(PYTHON))
+BOOK_READY := $(BOOK)/ready-with-$(notdir $(PYTHON))
 FIRST := notebooks/00_start_here.ipynb
 # Jupyter asks root, who is alone in many a container, to say that this is meant.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
@@ -87,7 +91,7 @@ define new
 	else mkdir $1 && touch $1/$(MARK); fi
 endef
 
-.PHONY: lab setup test quick faults notebooks lint lowest launch benchmarks workshop rehearse lock clean
+.PHONY: lab setup test quick faults notebooks lint lowest launch benchmarks book workshop rehearse lock clean
 
 lab: $(READY)
 	$(BIN)/jupyter lab $(AS_ROOT) $(HERE) $(UNSPOILED) --LabApp.default_url=/lab/tree/$(FIRST)
@@ -154,6 +158,16 @@ $(WORKSHOP_READY): $(READY) workshop/requirements.txt workshop/package-lock.json
 	npm ci --prefix $(WORKSHOP) --ignore-scripts --no-fund --no-audit --silent
 	@touch $@
 
+book: $(BOOK_READY)
+	$(call new,$(PAGES))
+	$(BOOK)/bin/python -m book $(PAGES)
+
+$(BOOK_READY): $(READY) book/requirements.txt
+	$(call new,$(BOOK))
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(BOOK)
+	$(BIN)/uv pip install --quiet --python $(BOOK)/bin/python --require-hashes --requirement book/requirements.txt
+	@touch $@
+
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 	--upgrade --python-version 3.11
 
@@ -162,6 +176,7 @@ lock: $(READY)
 	$(COMPILE) --output-file benchmarks/requirements.txt benchmarks/requirements.in
 	$(COMPILE) --output-file workshop/requirements.txt workshop/requirements.in
 	cd workshop && npm update --package-lock-only --ignore-scripts
+	$(COMPILE) --output-file book/requirements.txt book/requirements.in
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -178,7 +193,7 @@ $(READY): requirements.txt pyproject.toml
 # Folders of tools go by the mark that tools put in, and bytecode by where the project's code is.
 # What holds an environment or a repository of its own isn't the project's.
 clean:
-	@for folder in $(VENV) $(LOWEST) $(BENCHMARKS) $(WORKSHOP); do \
+	@for folder in $(VENV) $(LOWEST) $(BENCHMARKS) $(WORKSHOP) $(BOOK) $(PAGES); do \
 		if [ ! -L $$folder ] && [ -e $$folder/$(MARK) ]; then \
 			echo "rm -r $$folder"; \
 			find $$folder -mindepth 1 -maxdepth 1 ! -name $(MARK) -exec rm -rf {} + && rm -rf $$folder; \
@@ -189,6 +204,6 @@ clean:
 	@for folder in .pytest_cache .mypy_cache .ruff_cache; do \
 		if [ ! -L $$folder ] && [ -e $$folder/CACHEDIR.TAG ]; then rm -rf $$folder; fi; \
 	done
-	@find project tests notebooks migrations examples benchmarks workshop -type d \
+	@find project tests notebooks migrations examples benchmarks book workshop -type d \
 		\( -exec test -e {}/pyvenv.cfg \; -o -exec test -e {}/.git \; \) -prune \
 		-o -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="there is no ma
 
 MARK = "made-by-make"
 UV = Path(sys.executable).with_name("uv")
-FOLDERS = ("project", "tests", "notebooks", "migrations", "examples", "benchmarks", "workshop")
+FOLDERS = ("project", "tests", "notebooks", "migrations", "examples", "benchmarks")
+FOLDERS += ("book", "workshop")
 # A package's tools, for as much of them as set-up needs: they write down what they were given.
 TOOL = """\
 #!/bin/sh
