@@ -22,8 +22,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="there is no ma
 
 MARK = "made-by-make"
 UV = Path(sys.executable).with_name("uv")
-FOLDERS = ("project", "tests", "notebooks", "migrations", "examples", "benchmarks")
-FOLDERS += ("book", "workshop")
+FOLDERS = "project tests notebooks migrations examples benchmarks book workshop".split()
 # A package's tools, for as much of them as set-up needs: they write down what they were given.
 TOOL = """\
 #!/bin/sh
