@@ -22,7 +22,16 @@ pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="there is no ma
 
 MARK = "made-by-make"
 UV = Path(sys.executable).with_name("uv")
-FOLDERS = "project tests notebooks migrations examples benchmarks book workshop".split()
+FOLDERS = [
+    "project",
+    "tests",
+    "notebooks",
+    "migrations",
+    "examples",
+    "benchmarks",
+    "book",
+    "workshop",
+]
 # A package's tools, for as much of them as set-up needs: they write down what they were given.
 TOOL = """\
 #!/bin/sh
