@@ -1,0 +1,12 @@
+# not yet: two workers are inside, because they don't ask for one lock in one database
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from project.testing.database.names import lock_number
+
+
+@asynccontextmanager
+async def alone(original: str, own: str) -> AsyncIterator[None]:
+    async with admin_connection(own) as connection:
+        await connection.exec_driver_sql("SELECT pg_advisory_lock($1)", (lock_number("turns"),))
+        yield

@@ -1,0 +1,9 @@
+# not yet: two workers at once: duplicate key
+def create_role(name: str) -> str:
+    return f"""
+        DO $$ BEGIN
+          IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{name}') THEN
+            CREATE ROLE {name};
+          END IF;
+        END $$
+    """
