@@ -84,6 +84,22 @@ def test_a_copy_of_the_folder_works_in_another_package(strategy: str, shop: Path
     assert result.returncode == 0, result.stdout
 
 
+COMPARES = """
+def test_they_are_the_same(schema_differences):
+    assert schema_differences == []
+
+def test_again(schema_differences, db):
+    assert schema_differences == []
+"""
+
+
+def test_a_copy_compares_the_schemas(shop: Path, dsn: str) -> None:
+    (shop / "conftest.py").write_text(CONFTEST.format(strategy="restore"))
+    (shop / "test_items.py").write_text(COMPARES)
+    result = pytest_in(shop, POSTGRES_DSN=dsn)
+    assert result.returncode == 0, result.stdout
+
+
 LOOPS = suite("take_home/loops.py")
 
 ANYIO = suite("take_home/anyio.py")
