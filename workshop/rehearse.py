@@ -284,6 +284,7 @@ def rehearse(participants: list[Participant], numbers: list[str]) -> int:
         participant.log_in()
         participant.start_server()
         ready.append(time.perf_counter() - start)
+        print(f"{ready[-1]:6.1f} s  {participant.name}'s server answers", flush=True)
         failures = []
         names = [it["name"] for it in participant.ask("GET", "contents/notebooks")["content"]]
         for name in sorted(names):
@@ -292,6 +293,8 @@ def rehearse(participants: list[Participant], numbers: list[str]) -> int:
                     participant.run(f"notebooks/{name}")
                 except Exception as error:
                     failures.append(f"{participant.name}, {name}: {str(error)[-300:]}")
+                seconds = time.perf_counter() - start
+                print(f"{seconds:6.1f} s  {participant.name} has run {name}", flush=True)
         return failures
 
     start, ready = time.perf_counter(), list[float]()
@@ -421,6 +424,7 @@ def main() -> None:
     parser.add_argument("notebooks", nargs="*", default=["00", "04", "05"])
     parser.add_argument("--kill", action="store_true", help="kill one thing after the other, too")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # users are removed all the same
     names = [NAME.format(number + 1) for number in range(chosen.participants)]
     for name in names:
         with suppress(KeyError):
