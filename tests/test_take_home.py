@@ -160,6 +160,7 @@ def manager(): return "yours"
 """
 PUBLIC = {
     "alembic_config",
+    "create_models",
     "create_test_db",
     "db",
     "downgrade_schema",
@@ -169,6 +170,7 @@ PUBLIC = {
     "original_postgres_dsn",
     "os_environ_patch",
     "reset_sequences",
+    "schema_differences",
     "session_manager_factory",
     "target_metadata",
     "template_files",
