@@ -10,7 +10,7 @@ from pathlib import Path
 from sphinx.cmd.build import build_main
 
 from .links import broken
-from .pages import BOOK, Book
+from .pages import BOOK, Book, NotThereError
 
 
 def main(folder: Path) -> int:
@@ -18,7 +18,7 @@ def main(folder: Path) -> int:
     pages, site = folder / "pages", folder / "html"
     try:
         Book(os.environ.get("GITHUB_REPOSITORY", "OWNER/REPO")).write(pages)
-    except LookupError as error:
+    except NotThereError as error:
         print(error.args[0], file=sys.stderr)
         return 1
     options = ["-q", "-W", "--keep-going", "-b", "html", "-d", f"{folder / 'doctrees'}"]

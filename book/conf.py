@@ -34,6 +34,7 @@ html_theme = "sphinx_book_theme"
 html_static_path = ["static"]
 html_css_files = ["book.css"]
 html_copy_source = False
+html_use_index = html_domain_indices = False  # the search finds more
 html_show_sphinx = False
 html_theme_options = {
     "repository_url": f"https://github.com/{repository}",

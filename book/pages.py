@@ -26,6 +26,10 @@ CODE = re.compile(r"(^ *```.*?^ *```|`[^`\n]*`)", re.M | re.S)
 HEADING = re.compile(r"^(#+) (.+)$", re.M)
 
 
+class NotThereError(Exception):
+    """What a page shows or links to isn't there."""
+
+
 def slug(title: str) -> str:
     """The anchor of a heading, as code hosts make it."""
     return re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-")
@@ -44,7 +48,7 @@ def section(text: str, anchor: str) -> str:
     A number before a heading isn't part of the anchor.
 
     Raises:
-        LookupError: there is no such heading.
+        NotThereError: there is no such heading.
     """
     found = list(headings(text))
     if not anchor:
@@ -53,7 +57,7 @@ def section(text: str, anchor: str) -> str:
         if re.sub(r"^\d+-", "", name) == anchor:
             ends = (end for end, level, _ in found if end > start and level <= depth)
             return text[start : next(ends, len(text))]
-    raise LookupError(f"no heading {anchor!r}")
+    raise NotThereError(f"no heading {anchor!r}")
 
 
 def text_of(file: Path) -> str:
@@ -75,15 +79,15 @@ def find(pattern: str, anchor: str) -> Path:
     """The file that a page means: of those that a pattern names, the last with such a heading.
 
     Raises:
-        LookupError: no file has it.
+        NotThereError: no file has it.
     """
     for file in sorted(ROOT.glob(pattern), reverse=True):
         try:
             section(text_of(file), anchor)
-        except LookupError:
+        except NotThereError:
             continue
         return file
-    raise LookupError(f"{pattern} has no heading {anchor!r}, which a page of the book shows")
+    raise NotThereError(f"{pattern} has no heading {anchor!r}, which a page of the book shows")
 
 
 class Book:
@@ -108,7 +112,7 @@ class Book:
             if other == file and name not in ("", anchor):
                 try:
                     text = text.replace(section(text, name), "")
-                except LookupError:
+                except NotThereError:
                     continue
         return text.strip()
 
@@ -140,7 +144,7 @@ class Book:
         """A text of a file with links that lead on from a page of the book.
 
         Raises:
-            LookupError: a link leads nowhere.
+            NotThereError: a link leads nowhere.
         """
 
         def lead(match: re.Match[str]) -> str:
@@ -150,7 +154,7 @@ class Book:
             anchor = slug(unquote(anchor))
             target = Path(os.path.normpath(file.parent / path)) if path else file
             if not target.exists():
-                raise LookupError(f"{file.relative_to(ROOT)} links to {path}, which isn't there")
+                raise NotThereError(f"{file.relative_to(ROOT)} links to {path}, which isn't there")
             if target.suffix in (".png", ".svg"):
                 there: str | None = f"pictures/{target.name}"
             else:
@@ -188,7 +192,8 @@ class Book:
     def notebook(self, file: Path) -> str:
         """A notebook with the book's links, its pictures described where Sphinx looks for that."""
         notebook = json.loads(file.read_text())
-        notebook["metadata"]["language_info"]["pygments_lexer"] = "ipython3"  # it knows % and !
+        language = notebook["metadata"].setdefault("language_info", {"name": "python"})
+        language["pygments_lexer"] = "ipython3"  # it knows % and !
         for number, cell in enumerate(notebook["cells"]):
             if cell["cell_type"] == "markdown":
                 text = "".join(cell["source"])
@@ -204,10 +209,10 @@ class Book:
         """Write every page into a folder, for Sphinx to read.
 
         Raises:
-            LookupError: a link leads nowhere, or something in README isn't in the book.
+            NotThereError: a link leads nowhere, or something in README isn't in the book.
         """
         if missing := self.missing():
-            raise LookupError(f"no page of the book shows README's {', '.join(missing)}")
+            raise NotThereError(f"no page of the book shows README's {', '.join(missing)}")
         (folder / "notebooks").mkdir(parents=True)
         (folder / "pictures").mkdir()
         for name in self.pages:

@@ -1,5 +1,5 @@
-"""Checks the notebooks' and the README's prose: links, words to avoid, words for each picture,
-and whether a notebook takes as long as it says.
+"""Checks the prose of the notebooks, the README and the book: links, words to avoid, words for
+each picture, and whether a notebook takes as long as it says.
 
 python tests/prose.py     prints what is wrong, a line each; exits 1 if anything is
 """
@@ -120,6 +120,7 @@ def main() -> int:
     """Check every text; return the number of texts in which something is wrong."""
     wrong = 0
     texts = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "examples").rglob("*.md")]
+    texts += (ROOT / "book").glob("*.md")
     for path in [*sorted(texts), *sorted((ROOT / "notebooks").glob("*.ipynb"))]:
         found = list(check_text(path, text_of(path)))
         if path.suffix == ".ipynb":

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from book.links import broken
-from book.pages import BOOK, ROOT, Book, headings, section, slug
+from book.pages import BOOK, ROOT, Book, NotThereError, headings, section, slug
 from project.testing import STRATEGIES
 
 PYTHON = ROOT / ".venv-book" / "bin" / "python"
@@ -32,7 +32,7 @@ def test_a_section_ends_where_the_next_begins(anchor: str, text: str) -> None:
 
 
 def test_a_heading_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(LookupError, match="no-heading"):
+    with pytest.raises(NotThereError, match="no-heading"):
         section(TEXT, "no-heading")
     assert slug("When the server doesn't answer") == "when-the-server-doesnt-answer"
     assert [name for *_, name in headings(TEXT)] == ["a", "1-b-cs", "d", "e"]
@@ -68,7 +68,7 @@ def test_links_lead_to_pages_or_to_the_repository(link: str, page: str, expected
 
 
 def test_a_link_to_nowhere_is_an_error(book: Book) -> None:
-    with pytest.raises(LookupError, match=r"gone\.md, which isn't there"):
+    with pytest.raises(NotThereError, match=r"gone\.md, which isn't there"):
         book.lead("[a](gone.md)", ROOT / "README.md", "index.md")
 
 
@@ -94,7 +94,7 @@ def test_it_builds_without_a_warning(tmp_path: Path) -> None:
     )
     assert (built.returncode, built.stderr) == (0, "")
     pages = {str(page.relative_to(tmp_path / "html")) for page in tmp_path.rglob("*.html")}
-    assert {"index.html", "search.html", "teach.html"} <= pages
+    assert {"index.html", "search.html", "teach.html", "answers.html"} <= pages
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
         page = tmp_path / "html" / "notebooks" / f"{notebook.stem}.html"
         assert f"mybinder.org/v2/gh/OWNER/REPO/main?urlpath=lab/tree/notebooks/{notebook.name}" in (
