@@ -49,7 +49,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSTZRANGE, ExcludeConst
 from project.testing import STRATEGIES
 from project.testing.database.lifecycle import admin_connection, create_database, run_async
 from project.testing.database.names import DsnPair, SecretDsn, make_test_dsn
-from project.testing.models import SIDES, beside
+from project.testing.schema_differences import SIDES, beside
 from project.testing.schema import schema_differences
 from project.testing.template import drop_templates
 from tests.runs import run

@@ -27,7 +27,7 @@ SHARED_FIXTURES = tuple(
         "database.guards",
         "database.keeping",
         "migrations",
-        "models",
+        "schema_differences",
         "session_manager",
         "tables",
     )
