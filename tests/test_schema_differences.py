@@ -47,10 +47,16 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSTZRANGE, ExcludeConstraint
 
 from project.testing import STRATEGIES
-from project.testing.database.lifecycle import admin_connection, create_database, run_async
-from project.testing.database.names import DsnPair, SecretDsn, make_test_dsn
-from project.testing.schema_differences import SIDES, beside
+from project.testing.database.lifecycle import (
+    admin_connection,
+    create_database,
+    drop_database,
+    is_ours,
+    run_async,
+)
+from project.testing.database.names import DsnPair, SecretDsn, database_of, make_test_dsn
 from project.testing.schema import schema_differences
+from project.testing.schema_differences import SIDES, beside, drop_compared, made_for_this
 from project.testing.template import drop_templates
 from tests.runs import run
 from tests.servers import Server, database, databases, query
@@ -620,6 +626,7 @@ async def empty(dsn: str) -> None:
     """Take everything out of a database."""
     async with admin_connection(dsn) as connection:
         await connection.exec_driver_sql("DROP EXTENSION IF EXISTS vector")
+        await connection.exec_driver_sql("DROP FOREIGN DATA WRAPPER IF EXISTS far CASCADE")
         for schema in ("public", "audit", "it"):
             await connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
         for schema in ("public", "audit"):
@@ -757,6 +764,12 @@ def test_two_spellings_of_a_default_are_one(
         (DateTime(timezone=True), func.now(), func.statement_timestamp()),
         (Uuid, func.gen_random_uuid(), text("md5(random()::text)::uuid")),
         (Integer, text("1 / 1"), text("1 / 0")),
+        (Text, text("CURRENT_USER"), "postgres"),  # who runs this
+        (Date, "today", text("CURRENT_DATE")),  # the day of the migration
+        (DateTime, func.now(), text("(now() AT TIME ZONE 'utc')")),  # on a server in London
+        (Date, text("CURRENT_DATE"), text("(now() AT TIME ZONE 'utc')")),
+        (Integer, text("floor(random())"), "0"),
+        (String(5), "abcdef", "abcde"),  # too long, which an INSERT refuses
         (Integer, text("nextval('one')"), text("nextval('other')")),
     ],
 )
@@ -778,7 +791,7 @@ BEYOND = {
     "function it()": ["CREATE FUNCTION it() RETURNS int LANGUAGE sql AS 'SELECT 1'"],
     "schema it": ["CREATE SCHEMA it"],
     "extension vector": ["CREATE EXTENSION vector"],
-    "policy it on item": ["CREATE POLICY it ON item"],
+    "table item: policy it": ["CREATE POLICY it ON item"],
     'rule it on item': ["CREATE RULE it AS ON DELETE TO item DO INSTEAD NOTHING"],
     "statistics object it": ["CREATE STATISTICS it ON id, (id + 1) FROM item"],
     "type it": ["CREATE TYPE it AS (a int)"],
@@ -796,6 +809,12 @@ def test_what_a_model_has_no_form_for_is_told_apart(what: str, sides: tuple[str,
     assert said == [f"{what}: only in the migrations"]
 
 
+def test_what_a_table_is_told_beyond_its_model_is_told_apart(sides: tuple[str, str]) -> None:
+    secured = "ALTER TABLE item ENABLE ROW LEVEL SECURITY, REPLICA IDENTITY FULL"
+    assert differences(sides, PLAIN(), PLAIN(), secured) == []
+    assert len(differences(sides, PLAIN(), PLAIN(), secured, beyond=True)) == 2
+
+
 def test_a_partition_is_told_apart(sides: tuple[str, str]) -> None:
     schema = item(postgresql_partition_by="RANGE (id)")
     cut = "CREATE TABLE first PARTITION OF item FOR VALUES FROM (1) TO (9)"
@@ -804,11 +823,44 @@ def test_a_partition_is_told_apart(sides: tuple[str, str]) -> None:
     assert said == ["partition first: only in the migrations"]
 
 
-def test_a_model_may_stand_for_a_view(sides: tuple[str, str]) -> None:
-    view = "CREATE VIEW seen AS SELECT id FROM item"
+SEEN = [
+    ["CREATE VIEW seen AS SELECT id FROM item"],
+    ["CREATE MATERIALIZED VIEW seen AS SELECT id FROM item",
+     "CREATE UNIQUE INDEX ix ON seen (id)"],
+    ["CREATE FOREIGN DATA WRAPPER far", "CREATE SERVER far FOREIGN DATA WRAPPER far",
+     "CREATE FOREIGN TABLE seen (id int, more int) SERVER far"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("view", SEEN)
+def test_a_model_may_stand_for_a_view(view: list[str], sides: tuple[str, str]) -> None:
     models = item()()
     Table("seen", models, Column("id", Integer, primary_key=True))
-    assert differences(sides, models, item()(), view) == []
+    assert differences(sides, models, item()(), *view) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("(a varchar(5) DEFAULT NULL)", "(a varchar(5))"),
+        (
+            "(a int) WITH (fillfactor = 70, autovacuum_enabled = false)",
+            "(a int) WITH (autovacuum_enabled = false, fillfactor = 70)",
+        ),
+        ("(a timestamptz DEFAULT '2024-01-01 00:00+00')",
+         "(a timestamptz DEFAULT '2024-01-01 02:00+02')"),
+        ("(a int, c int, b int)", "(b int, c int, a int)"),
+    ],
+)  # fmt: skip
+def test_two_spellings_of_a_table_are_one(one: str, other: str, sides: tuple[str, str]) -> None:
+    migrated, made = sides
+
+    async def compare() -> list[str]:
+        await make(migrated, by_alembic, PLAIN(), f"CREATE TABLE it {one}")
+        await make(made, by_create_all, PLAIN(), f"CREATE TABLE it {other}")
+        return await schema_differences(migrated, made, beyond=True)
+
+    assert run_async(compare()) == []
 
 
 TRIGGER = (
@@ -875,6 +927,73 @@ TRIGGER = (
                 f"sequence it: {option} in the migrations, not in the models",
             )
             for option in ("INCREMENT 2", "MINVALUE 0", "MAXVALUE 9", "CACHE 5", "CYCLE")
+        ),
+        *(
+            (
+                f"CREATE SEQUENCE it MAXVALUE {most}", "CREATE SEQUENCE it",
+                f"sequence it: MAXVALUE {most} in the migrations, not in the models",
+            )
+            for most in (32767, 2147483647)  # the most of other types
+        ),
+        (
+            "CREATE SEQUENCE it OWNED BY item.id", "SELECT",
+            "sequence it: only in the migrations",
+        ),
+        (
+            "CREATE TABLE it (version_num int PRIMARY KEY, body text)", "SELECT",
+            "table it: only in the migrations",
+        ),
+        (
+            "CREATE TABLE it (a text DEFAULT 'a  b')", "CREATE TABLE it (a text DEFAULT 'a b')",
+            "table it: column a: DEFAULT 'a  b'::text in the migrations, DEFAULT 'a b'::text in the"
+            " models",
+        ),
+        (
+            "CREATE TABLE it (a text DEFAULT 'a\nb')", "CREATE TABLE it (a text DEFAULT 'a b')",
+            "table it: column a: DEFAULT 'a b'::text… (8e3157d9) in the migrations, DEFAULT"
+            " 'a b'::text… (712267b3) in the models",
+        ),
+        (
+            "CREATE TYPE it AS ENUM ('a, b')", "CREATE TYPE it AS ENUM ('a', 'b')",
+            "enum it: 'a, b' in the migrations, a, b in the models",
+        ),
+        (
+            'CREATE DOMAIN it AS text COLLATE "C"', "CREATE DOMAIN it AS text",
+            'domain it: COLLATE "C" in the migrations, not in the models',
+        ),
+        (
+            "CREATE DOMAIN it AS int CONSTRAINT one CHECK (VALUE > 0)",
+            "CREATE DOMAIN it AS int CHECK (VALUE > 0)",
+            "domain it: CONSTRAINT one CHECK ((VALUE > 0)) in the migrations, CHECK ((VALUE > 0))"
+            " in the models",
+        ),
+        (
+            "CREATE TABLE it (a text) WITH (toast.autovacuum_enabled = false)",
+            "CREATE TABLE it (a text)",
+            "table it: WITH (toast.autovacuum_enabled=false) in the migrations, not in the models",
+        ),
+        (
+            "CREATE TABLE it (a int PRIMARY KEY WITH (fillfactor = 70))",
+            "CREATE TABLE it (a int PRIMARY KEY)",
+            "table it: primary key it_pkey: WITH (fillfactor=70) in the migrations, not in the"
+            " models",
+        ),
+        (
+            "ALTER TABLE item ENABLE ROW LEVEL SECURITY", "SELECT",
+            "table item: ENABLE ROW LEVEL SECURITY in the migrations, not in the models",
+        ),
+        (
+            "ALTER TABLE item FORCE ROW LEVEL SECURITY", "SELECT",
+            "table item: FORCE ROW LEVEL SECURITY in the migrations, not in the models",
+        ),
+        (
+            "ALTER TABLE item REPLICA IDENTITY FULL", "SELECT",
+            "table item: REPLICA IDENTITY FULL in the migrations, not in the models",
+        ),
+        (
+            "CREATE POLICY it ON item USING (id = 1)", "CREATE POLICY it ON item USING (id = 2)",
+            "table item: policy it: PERMISSIVE FOR ALL TO public USING (id = 1) in the migrations,"
+            " PERMISSIVE FOR ALL TO public USING (id = 2) in the models",
         ),
         (
             "CREATE SEQUENCE it AS int", "CREATE SEQUENCE it",
@@ -1093,3 +1212,98 @@ def test_a_schema_that_models_name_is_made(tmp_path: Path, dsn: str) -> None:
     for line in ("schema audit: only in the models", "table audit.item: only in the models",
                  "table item: only in the migrations"):  # fmt: skip
         assert line in said
+
+
+def test_an_arrays_schema_and_a_sequences_are_made(tmp_path: Path, dsn: str) -> None:
+    source = "def test_it(schema_differences):\n    print(schema_differences)\n    assert 0"
+    more = """
+from sqlalchemy import Enum, Sequence
+from sqlalchemy.dialects.postgresql import ARRAY
+Table("more", models, Column("id", Integer, Sequence("number", schema="one"), primary_key=True),
+      Column("moods", ARRAY(Enum("a", name="mood", schema="two"))))
+"""
+    shop(tmp_path, more=more)
+    said = run(tmp_path, "restore", dsn, source, status=pytest.ExitCode.TESTS_FAILED)
+    assert "schema one: only in the models" in said
+    assert "enum two.mood: only in the models" in said
+
+
+def test_an_extension_is_in_the_same_schema(tmp_path: Path, dsn: str) -> None:
+    shop(tmp_path)
+    with (tmp_path / "conftest.py").open("a") as conftest:
+        conftest.write(
+            """
+from sqlalchemy.types import UserDefinedType
+
+class Vector(UserDefinedType):
+    cache_ok = True
+    def get_col_spec(self, **_):
+        return "far.vector(3)"
+
+Table("more", models, Column("id", Integer, primary_key=True), Column("place", Vector))
+REVISION = REVISION.replace('op.execute("CREATE TABLE person', """
+            """'op.execute("CREATE SCHEMA far");'
+    ' op.execute("CREATE EXTENSION vector SCHEMA far");'
+    ' op.execute("CREATE TABLE more (id serial PRIMARY KEY, place far.vector(3))");'
+    ' op.execute("CREATE TABLE person')
+"""
+        )
+    run(tmp_path, "restore", dsn, FINDS.replace("NEEDS", "monkeypatch"))
+
+
+LEAVES = """
+import logging
+import pytest
+
+logger = logging.getLogger("shop")
+
+@pytest.mark.asyncio
+async def test_it(STRATEGY schema_differences, alembic_config, dsn_pair, caplog):
+    assert alembic_config.get_main_option("sqlalchemy.url") == dsn_pair.test
+    logger.warning("heard")
+    assert "heard" in caplog.text
+"""
+
+
+QUIET = f"""(
+    __import__("logging").getLogger("shop").__setattr__("disabled", True),  # as fileConfig does
+    {FROM_CONFIG},
+)[1]"""
+
+
+@pytest.mark.parametrize("first", ["", "db,"])
+def test_it_leaves_logging_and_the_config(first: str, tmp_path: Path, dsn: str) -> None:
+    shop(tmp_path, url=QUIET)
+    source = LEAVES.replace("STRATEGY", first)
+    run(tmp_path, "session_level", dsn, source)
+
+
+def test_what_another_worker_has_kept_stays(dsn: str) -> None:
+    pair = DsnPair(SecretDsn(dsn), SecretDsn(make_test_dsn(dsn, "gw1")), "this run")
+    kept = database_of(make_test_dsn(dsn, "gw0"))
+
+    async def compare() -> None:
+        async with admin_connection(dsn) as connection:
+            await create_database(connection, kept, pair.run)
+            async with made_for_this(beside(pair, SIDES[0], "gw1")):
+                pass
+            assert await is_ours(connection, kept)
+            await drop_database(connection, kept)
+
+    run_async(compare())
+
+
+def test_leftovers_of_an_original_that_is_named_like_a_worker_are_dropped(dsn: str) -> None:
+    with database(dsn, "original_gw1") as original:
+        left = name_of(original, SIDES[0], "gw3")
+
+        async def leave_and_drop() -> bool:
+            async with admin_connection(original) as connection:
+                await create_database(connection, left, "crashed")
+                pair = DsnPair(SecretDsn(original), SecretDsn(make_test_dsn(original)), "next")
+                await drop_compared(pair)
+                stays = await is_ours(connection, left)
+                await drop_database(connection, left)
+                return stays
+
+        assert not run_async(leave_and_drop())

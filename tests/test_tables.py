@@ -184,3 +184,15 @@ async def test_finds_none(db, n):
     assert await query(db, "SELECT n FROM counted") == [(1,)]
 """
     run(tmp_path, strategy, dsn, source)
+
+
+@pytest.mark.parametrize("strategy", EMPTYING)
+def test_a_table_of_yours_may_begin_with_alembics_column(
+    strategy: str, tmp_path: Path, dsn: str
+) -> None:
+    conftest = tmp_path / "conftest.py"
+    made = "'CREATE TABLE versioned (version_num int PRIMARY KEY, body text)'"
+    conftest.write_text(conftest.read_text().replace("MADE = (", f"MADE = ({made}, ", 1))
+    source = emptied('metadata("versioned")', "versioned")
+    counts = source.replace("pg_relation_size('%s')", "count(*) FROM %s")
+    run(tmp_path, strategy, dsn, counts)

@@ -8,22 +8,23 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 import pytest
-from sqlalchemy import MetaData, make_url
+from sqlalchemy import MetaData
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
 from .database.errors import first_line
 from .database.fixtures import named_in_environment
+from .database.guards import loggers_as_they_were
 from .database.lifecycle import (
     add_extensions,
     admin_connection,
     create_database,
     drop_leftovers,
     drop_own_database,
-    holding,
+    hold,
     run_async,
 )
-from .database.names import DsnPair, SecretDsn, database_of, make_test_dsn
+from .database.names import DsnPair, SecretDsn, make_test_dsn
 from .database.proof import only_on
 from .schema import schema_differences as differences_between
 
@@ -49,13 +50,12 @@ def create_models(target_metadata: MetaData | Iterable[MetaData]) -> Callable[[s
 
 
 def schemas_of(metadata: MetaData) -> set[str]:
-    """Return the schemas that models name, for their tables and for the types of columns."""
+    """Return the schemas that models name: for tables, for the types of columns, for sequences."""
     named = {table.schema for table in metadata.tables.values()}
-    named |= {
-        getattr(column.type, "schema", None)
-        for table in metadata.tables.values()
-        for column in table.columns
-    }
+    for table in metadata.tables.values():
+        for column in table.columns:
+            element = getattr(column.type, "item_type", None)  # an array's
+            named |= {getattr(it, "schema", None) for it in (column.type, element, column.default)}
     return {name for name in named if name}
 
 
@@ -90,8 +90,12 @@ def schema_differences(
 
 @asynccontextmanager
 async def made_for_this(pair: DsnPair) -> AsyncIterator[None]:
-    """Make a database, and drop it whatever happens meanwhile."""
-    async with holding(pair) as connection:
+    """Make a database, and drop it whatever happens meanwhile.
+
+    Not `holding`: to a side, a database that another worker of this run has kept is a leftover.
+    """
+    async with admin_connection(pair.original) as connection:
+        await hold(connection, pair.name)
         await create_database(connection, pair.name, pair.run)
         try:
             yield
@@ -109,15 +113,12 @@ async def drop_compared(pair: DsnPair) -> None:
     """Drop the databases that crashed runs on the same original have left, their workers' too."""
     async with admin_connection(pair.original) as connection:
         for side in SIDES:
-            url = make_url(pair.original).set(database=f"{database_of(pair.original)}_{side}")
-            names = SecretDsn(url.render_as_string(hide_password=False))
-            own = beside(pair, side, "")
-            await drop_leftovers(connection, DsnPair(names, own.test, own.run))
+            await drop_leftovers(connection, beside(pair, side, ""), side)
 
 
 def migrate(pair: DsnPair, upgrade_schema: Callable[[str], None]) -> None:
-    """Migrate a database, and let env.py reach no other one."""
-    with named_in_environment(pair), only_on(pair):
+    """Migrate a database; let env.py reach no other one, and leave logging as it is."""
+    with named_in_environment(pair), loggers_as_they_were(), only_on(pair):
         upgrade_schema(pair.test)
 
 

@@ -11,11 +11,14 @@ from .database.errors import stop
 from .database.guards import say
 from .look import FIRST_OID
 
-# Alembic's own table is known by its column, and an extension's by whom it belongs to. A table's
-# DELETE fires the triggers of its partitions and heirs, too.
+# Alembic's own table is known by its column, which is its only one or has a key that Alembic has
+# named: one of yours may begin with a column of that name. An extension's table is known by whom it
+# belongs to. A table's DELETE fires the triggers of its partitions and heirs, too.
 OF_ALEMBIC = (
-    "EXISTS (SELECT FROM pg_attribute"
+    "(EXISTS (SELECT FROM pg_attribute"
     " WHERE attrelid = c.oid AND attname = 'version_num' AND attnum = 1)"
+    " AND (c.relnatts = 1 OR EXISTS (SELECT FROM pg_constraint"
+    " WHERE conrelid = c.oid AND contype = 'p' AND conname = c.relname || '_pkc')))"
 )
 IN_DATABASE = f"""
 SELECT c.oid, c.oid::regclass::text AS name, c.relkind = 'm' AS is_view,

@@ -157,13 +157,19 @@ async def hold_on(connection: AsyncConnection, name: str) -> bool:
     return False
 
 
-async def drop_leftovers(connection: AsyncConnection, pair: DsnPair) -> None:
+async def drop_leftovers(connection: AsyncConnection, pair: DsnPair, side: str = "") -> None:
     """Drop what crashed runs on the same original have left, their workers' databases included.
 
     A database that somebody is connected to stays: its run may live, though its hold is lost. So
     do those of this run's other workers, which may have been kept.
+
+    Args:
+        connection: one to the original.
+        pair: the run's databases.
+        side: of a comparison of schemas, whose databases are dropped then and no others.
     """
-    parts = ("", *(f"gw{number}" for number in range(MOST_WORKERS)))
+    workers = ("", *(f"gw{number}" for number in range(MOST_WORKERS)))
+    parts = [f"{side}_{worker}".strip("_") for worker in workers]
     names = {pair.name} | {database_of(make_test_dsn(pair.original, part)) for part in parts}
     found = await connection.exec_driver_sql(
         "SELECT datname FROM pg_database WHERE datname = ANY($1)"
@@ -307,7 +313,7 @@ async def drop_own_database(
 
 
 async def add_extensions(original: str, test: str) -> dict[str, str]:
-    """Create in one database the extensions that only another one has.
+    """Create in one database the extensions that only another one has, in the schemas of there.
 
     Args:
         original: the DSN of the one that has them.
@@ -316,14 +322,23 @@ async def add_extensions(original: str, test: str) -> dict[str, str]:
     Returns:
         What became of each of them: an empty text, or why this role may not create it.
     """
-    listed = "SELECT extname FROM pg_extension"
+    listed = (
+        "SELECT extname, nspname FROM pg_extension AS e"
+        " JOIN pg_namespace AS n ON n.oid = e.extnamespace"
+    )
     became: dict[str, str] = {}
     async with admin_connection(original) as there, admin_connection(test) as here:
         has = set((await here.exec_driver_sql(listed)).scalars())
-        for name in (await there.exec_driver_sql(listed)).scalars():
+        schemas = set((await here.exec_driver_sql("SELECT nspname FROM pg_namespace")).scalars())
+        for name, schema in map(tuple, await there.exec_driver_sql(listed)):
             if name not in has:
+                place = quote(here, schema)
                 try:
-                    await here.exec_driver_sql(f"CREATE EXTENSION {quote(here, name)} CASCADE")
+                    if schema not in schemas:
+                        await here.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {place}")
+                    await here.exec_driver_sql(
+                        f"CREATE EXTENSION {quote(here, name)} SCHEMA {place} CASCADE"
+                    )
                     became[name] = ""
                 except DBAPIError as error:
                     became[name] = first_line(error)
