@@ -101,6 +101,7 @@ NOT_BUILT: dict[str, str] = {
     "testing/schema_differences.py::made_for_this": "temporary_database, for a part of a session",
     "testing/schema_differences.py::make_models": "create_models, and what to do if it fails",
     "testing/schema_differences.py::migrate": "upgrade_schema, under two guards",
+    "testing/schema_differences.py::models_metadata": "returns target_metadata by default",
     "testing/schema_differences.py::schema_differences": "two databases, compared as in 12",
     "testing/schema_differences.py::schemas_of": "lists the schemas that a MetaData names",
     "testing/schema.py::Part": "what the catalogue says a part of a schema is",

@@ -1205,6 +1205,34 @@ def test_models_that_need_more_say_so(tmp_path: Path, dsn: str) -> None:
     assert "'table more: only in the models'" in said
 
 
+LEAVES_OUT = """
+from sqlalchemy import Column, Integer, Table
+
+Table("kept", models, Column("id", Integer, primary_key=True))
+
+@pytest.fixture(scope="session")
+def target_metadata():
+    emptied = MetaData()
+    models.tables["item"].to_metadata(emptied)
+    return emptied
+"""
+NAMES_ALL = """
+@pytest.fixture(scope="session")
+def models_metadata():
+    return models
+"""
+
+
+def test_a_table_that_is_not_to_be_emptied_is_compared(tmp_path: Path, dsn: str) -> None:
+    source = "def test_it(schema_differences):\n    print(schema_differences)\n    assert 0"
+    shop(tmp_path, more=LEAVES_OUT)
+    said = run(tmp_path, "restore", dsn, source, status=pytest.ExitCode.TESTS_FAILED)
+    assert "table kept" not in said, "a table that is in neither is no difference"
+    shop(tmp_path, more=LEAVES_OUT + NAMES_ALL)
+    said = run(tmp_path, "restore", dsn, source, status=pytest.ExitCode.TESTS_FAILED)
+    assert "'table kept: only in the models'" in said
+
+
 def test_a_schema_that_models_name_is_made(tmp_path: Path, dsn: str) -> None:
     source = "def test_it(schema_differences):\n    print(schema_differences)\n    assert 0"
     shop(tmp_path, schema="audit")

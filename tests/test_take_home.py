@@ -161,6 +161,7 @@ def manager(): return "yours"
 PUBLIC = {
     "alembic_config",
     "create_models",
+    "models_metadata",
     "create_test_db",
     "db",
     "downgrade_schema",

@@ -32,12 +32,23 @@ SIDES = ("by_migrations", "by_models")
 
 
 @pytest.fixture(scope="session")
-def create_models(target_metadata: MetaData | Iterable[MetaData]) -> Callable[[str], None]:
+def models_metadata(
+    target_metadata: MetaData | Iterable[MetaData],
+) -> MetaData | Iterable[MetaData]:
+    """Return your models' tables. By default `target_metadata`, the tables to empty.
+
+    Override it where you leave a table out of that, so that its rows stay.
+    """
+    return target_metadata
+
+
+@pytest.fixture(scope="session")
+def create_models(models_metadata: MetaData | Iterable[MetaData]) -> Callable[[str], None]:
     """Return what makes the models' schema, given a DSN. By default `create_all` does.
 
     Override it where the models need what only a migration makes, such as a function.
     """
-    several = [target_metadata] if isinstance(target_metadata, MetaData) else list(target_metadata)
+    several = [models_metadata] if isinstance(models_metadata, MetaData) else list(models_metadata)
 
     async def make(dsn: str) -> None:
         async with admin_connection(dsn) as connection:
