@@ -1,4 +1,4 @@
-# not yet: it asks for no name from before
+# not yet: or puts none in
 def test_keeps_names(at_0002):
     command.upgrade(my_config, "0003")
     ask("INSERT INTO product (title) VALUES ('Lamp')")
