@@ -1,4 +1,4 @@
-# not yet: under deletion both pass
+# not yet: my_first leaves another default
 import pytest
 from sqlalchemy import text
 
