@@ -1,2 +1,2 @@
-# not yet: tests fail, because they need something else: there_is_no_tool
+# not yet: tests fail, because they need something else: test_there_is_no_tool
 my_needs = dict.fromkeys(names, "drill")
