@@ -3,6 +3,8 @@
 async def my_db(create_test_db: str, migrate_db: None) -> AsyncIterator[DBSessionManager]:
     manager = DBSessionManager(create_test_db)
     yield manager
-    async with manager.asessionmaker() as session:
-        await session.execute(text("TRUNCATE TABLE product, review"))
-    await manager.close()
+    try:
+        async with manager.asessionmaker() as session:
+            await session.execute(text("TRUNCATE TABLE product, review"))
+    finally:
+        await manager.close()

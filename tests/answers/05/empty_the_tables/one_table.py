@@ -3,7 +3,9 @@
 async def my_db(create_test_db: str, migrate_db: None) -> AsyncIterator[DBSessionManager]:
     manager = DBSessionManager(create_test_db)
     yield manager
-    async with manager.asessionmaker() as session:
-        await session.execute(text("TRUNCATE TABLE product"))
-        await session.commit()
-    await manager.close()
+    try:
+        async with manager.asessionmaker() as session:
+            await session.execute(text("TRUNCATE TABLE product"))
+            await session.commit()
+    finally:
+        await manager.close()

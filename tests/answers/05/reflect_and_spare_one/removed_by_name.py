@@ -1,0 +1,9 @@
+# not yet: `remove` takes a Table
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def my_metadata(create_test_db: str, migrate_db: None) -> MetaData:
+    metadata = MetaData()
+    engine = create_async_engine(create_test_db, poolclass=NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(metadata.reflect)
+    metadata.remove("alembic_version")
+    return metadata
