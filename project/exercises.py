@@ -70,7 +70,7 @@ class _FirstFailure:
             text = crash.message if crash else str(report.longrepr)
             # A fixture that isn't there is said below the file and the line that ask for it.
             text = text[text.find("fixture '") :] if "fixture '" in text and not crash else text
-            name = report.nodeid.partition("[")[0].rpartition("::")[2]
+            name = report.nodeid.partition("::")[2]
             where = {"setup": " (before the test)", "teardown": " (after the test)"}
             lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
             self.message = f"{name}{where.get(report.when or '', '')}: {lines[0] if lines else ''}"

@@ -16,6 +16,7 @@ from tests.servers import Server, database, running_server
 
 LONGEST = "test_it_runs_and_leaves_nothing_behind"  # a notebook
 SECONDS = 300  # for one test, also on a busy machine
+SECONDS_OF_LONGEST = 1200  # with all attempts at its exercises
 # What `make quick` leaves out, beside the notebooks: servers of their own that are killed or
 # attacked, environments and images that are made, and what waits for a lock by design.
 SLOW = {
@@ -59,7 +60,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.slow)
         # Not in pyproject.toml: readers run this project's tests without the plugin, too.
         if config.pluginmanager.hasplugin("timeout") and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(SECONDS))
+            longest = item.name.startswith(LONGEST)
+            item.add_marker(pytest.mark.timeout(SECONDS_OF_LONGEST if longest else SECONDS))
     # The longest, one beside the other in their file, spread over what the workers begin with.
     longest = [item for item in items if item.name.startswith(LONGEST)]
     items[:] = [item for item in items if item not in longest]

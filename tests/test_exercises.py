@@ -39,7 +39,7 @@ SAID = {
     ),
     "@pytest.mark.parametrize('it', ['NULL::uuid'])\n"
     "def test_it(it): assert it is None\ncheck(lambda: first_failure(test_it))": (
-        "not yet: test_it: AssertionError: assert 'NULL::uuid' is None"
+        "not yet: test_it[NULL::uuid]: AssertionError: assert 'NULL::uuid' is None"
     ),
     "def test_other(): assert 0\ndef test_it(): pass\ncheck(lambda: first_failure(test_it))": (
         "right"
