@@ -60,8 +60,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.slow)
         # Not in pyproject.toml: readers run this project's tests without the plugin, too.
         if config.pluginmanager.hasplugin("timeout") and not item.get_closest_marker("timeout"):
-            longest = item.name.startswith(LONGEST)
-            item.add_marker(pytest.mark.timeout(SECONDS_OF_LONGEST if longest else SECONDS))
+            seconds = SECONDS_OF_LONGEST if item.name.startswith(LONGEST) else SECONDS
+            item.add_marker(pytest.mark.timeout(seconds))
     # The longest, one beside the other in their file, spread over what the workers begin with.
     longest = [item for item in items if item.name.startswith(LONGEST)]
     items[:] = [item for item in items if item not in longest]
