@@ -1,0 +1,10 @@
+# not yet: because it counts them
+from alembic import command
+
+
+@pytest.fixture
+def my_migrate_db(create_test_db: str, alembic_config: Config) -> Iterator[None]:
+    config = point_at(alembic_config, create_test_db)
+    command.upgrade(config, "head")
+    yield
+    command.downgrade(config, "-2")
