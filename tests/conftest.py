@@ -15,6 +15,8 @@ from project.testing import STRATEGIES
 from tests.servers import Server, database, running_server
 
 LONGEST = "test_it_runs_and_leaves_nothing_behind"  # a notebook
+# What tests put into notebooks and projects, whatever a file of it is called.
+collect_ignore = ["answers", "suites"]
 SECONDS = 300  # for one test, also on a busy machine
 SECONDS_OF_LONGEST = 1200  # with all attempts at its exercises
 # What `make quick` leaves out, beside the notebooks: servers of their own that are killed or
@@ -62,11 +64,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if config.pluginmanager.hasplugin("timeout") and not item.get_closest_marker("timeout"):
             seconds = SECONDS_OF_LONGEST if item.name.startswith(LONGEST) else SECONDS
             item.add_marker(pytest.mark.timeout(seconds))
-    # The longest, one beside the other in their file, spread over what the workers begin with.
+    # The longest first: a worker begins with its part of the list, and takes from others' then.
     longest = [item for item in items if item.name.startswith(LONGEST)]
-    items[:] = [item for item in items if item not in longest]
-    for number, item in enumerate(longest):
-        items.insert(number * (len(items) // len(longest)), item)
+    others = [item for item in items if item not in longest]
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    share = -(-len(others) // workers)
+    items[:] = [
+        item
+        for worker in range(workers)
+        for part in (longest[worker::workers], others[worker * share : (worker + 1) * share])
+        for item in part
+    ]
 
 
 def in_memory() -> str | None:
