@@ -108,14 +108,14 @@ faults: $(READY)
 	$(BIN)/python -m tests.faults
 
 notebooks: $(READY)
-	$(BIN)/python tests/notebooks.py
+	$(BIN)/python -m tests.notebooks
 
 lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/codespell
-	$(BIN)/python tests/prose.py
+	$(BIN)/python -m tests.prose
 	$(BIN)/zizmor --quiet --offline --strict-collection .github examples/take_home
 
 # What depends on the packages: the models, the migrations, every strategy, the first notebooks.

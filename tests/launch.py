@@ -18,25 +18,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import nbformat
 import repo2docker
 import requests
-from jupyter_client.asynchronous.client import AsyncKernelClient
-from jupyter_client.manager import KernelManager
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-from nbclient.util import run_sync
 from nbformat import NotebookNode
 
+from project.postgres.addresses import free_port
 from tests import environment
 from tests.git import git, why_not
-from tests.notebooks import CELL_SECONDS, FOLDER
+from tests.notebooks import FOLDER, execute_in
+from tests.steps import step
 
 ROOT = Path(__file__).resolve().parents[1]
 ENTRYPOINT = Path(repo2docker.__file__).parent / "buildpacks" / "repo2docker-entrypoint"
@@ -122,21 +118,11 @@ class Image:
         return self.run("python", "-m", "project.postgres", command, env=server_in(folder))
 
 
-class Kernel(AsyncKernelClient):
-    """A client of a kernel that Jupyter has started, and watches: its heartbeat isn't ours."""
-
-    async def _async_is_alive(self) -> bool:
-        return True
-
-    is_alive = _async_is_alive
-
-
 class Jupyter:
     """A JupyterLab, started as the image's entry point starts it."""
 
     def __init__(self, image: Image, folder: Path | None = None) -> None:
-        with closing(socket.create_server(("127.0.0.1", 0))) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.runtime = image.runtime
         token = secrets.token_hex()
@@ -183,20 +169,8 @@ class Jupyter:
         place = {"path": f"notebooks/{name}", "name": name, "type": "notebook"}
         session = self.ask("POST", "sessions", **place, kernel={"name": "python3"})
         self.sessions.append(session["id"])
-        kernel = Kernel()
-        kernel.load_connection_file(str(self.runtime / f"kernel-{session['kernel']['id']}.json"))
-        # The kernel is Jupyter's: nbclient neither starts nor stops it.
-        theirs = cast("KernelManager", SimpleNamespace(has_kernel=True))
-        client = NotebookClient(notebook, theirs, timeout=CELL_SECONDS)
-        client.kc = kernel
-        kernel.start_channels()
-        try:
-            run_sync(kernel.wait_for_ready)(timeout=CELL_SECONDS)
-            client.execute()
-        finally:
-            kernel.stop_channels()
-        outputs = notebook.cells[-1].outputs
-        return "".join(output.text for output in outputs if output.output_type == "stream").strip()
+        connection_file = self.runtime / f"kernel-{session['kernel']['id']}.json"
+        return execute_in(connection_file, notebook)
 
     def probe(self) -> str:
         """Return the data folder of the server that a new kernel finds."""
@@ -219,18 +193,6 @@ class Jupyter:
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
         self.process.wait(timeout=30)
-
-
-@contextmanager
-def step(name: str) -> Iterator[None]:
-    """Print how long the block took."""
-    start = time.perf_counter()
-    try:
-        yield
-    except BaseException:
-        print(f"FAILED    {name}", flush=True)
-        raise
-    print(f"{time.perf_counter() - start:6.1f} s  {name}", flush=True)
 
 
 def server_in(folder: Path | None) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Checks the prose of the notebooks, the README and the book: links, words to avoid, words for
 each picture, and whether a notebook takes as long as it says.
 
-python tests/prose.py     prints what is wrong, a line each; exits 1 if anything is
+python -m tests.prose     prints what is wrong, a line each; exits 1 if anything is
 """
 
 import re
@@ -12,10 +12,9 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from tests.exercises import tag_of
 
-from tests.exercises import tag_of  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 WORDS_A_MINUTE, MINUTES_A_CELL, MINUTES_AN_EXERCISE, LIMIT = 150, 0.6, 5, 45
 FORBIDDEN = re.compile(

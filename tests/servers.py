@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +13,7 @@ from typing import Any
 import psutil
 from sqlalchemy import URL, make_url
 
+from project.postgres.addresses import free_port
 from project.postgres.connection import DRIVER
 from project.postgres.embedded import EmbeddedServer
 from project.postgres.users import give_to_server_user, server_user
@@ -70,9 +70,7 @@ class Server:
         secret.write_text(PASSWORD + "\n")
         secret.chmod(0o644)
         self._tool("initdb", "-Upostgres", "-Ascram-sha-256", f"--pwfile={secret}", "-EUTF8", "-N")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = int(free_port())
 
     def start(self) -> None:
         # No fsync: processes are killed here, not the machine, and a crash loses nothing of theirs.

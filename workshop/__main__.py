@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from project.postgres.users import make_folder
 from workshop import place
-from workshop.participants import make_group, make_skeleton, start_postgres
+from workshop.participants import make_group, make_skeleton, set_up_postgres
 
 PROXY = Path(sys.prefix) / "node_modules" / ".bin" / "configurable-http-proxy"
 
@@ -71,7 +71,7 @@ def main() -> NoReturn:
         sys.exit(reason)
     make_group()
     make_skeleton()
-    start_postgres()
+    set_up_postgres()
     print(f"The day's password is {place.password()}", flush=True)
     print(f"Participants open {place.ADDRESS.replace('//:', '//THIS-MACHINE:')}", flush=True)
     os.chdir(place.FOLDER)

@@ -24,8 +24,10 @@ from workshop import place
 
 GROUP = "clean-database"
 COURSE = "clean-database"  # the folder in a participant's home
+TEMPORARY = "tmp"  # another one
 NAME = r"[a-z][a-z0-9]{0,15}"  # what useradd, PostgreSQL and an URL take without quoting
-CONTENT = ("notebooks", "project", "migrations", "examples", "alembic.ini", "README.md", "LICENSE")
+CONTENT = ["notebooks", "project", "migrations", "examples", "benchmarks", "tests", "alembic.ini"]
+CONTENT += ["README.md", "CONTRIBUTING.md", "LICENSE", "LICENSE-TEXT"]
 
 one_at_a_time = asyncio.Lock()  # useradd locks its files, and a role is made once
 
@@ -51,7 +53,9 @@ async def prepare(spawner: Any) -> None:
     async with one_at_a_time:
         await asyncio.to_thread(make_user, name)
         dsn = await make_database(name, await asyncio.to_thread(start_postgres))
-    spawner.environment = dict(spawner.environment) | {"POSTGRES_DSN": dsn}
+    # In /tmp, others could look into what a notebook puts there.
+    own = {"POSTGRES_DSN": dsn, "TMPDIR": str(Path(pwd.getpwnam(name).pw_dir, TEMPORARY))}
+    spawner.environment = dict(spawner.environment) | own
 
 
 def make_group() -> None:
@@ -65,6 +69,7 @@ def make_skeleton() -> None:
     shutil.rmtree(new, ignore_errors=True)
     course = new / COURSE
     course.mkdir(parents=True)
+    (new / TEMPORARY).mkdir()
     for file in Path("/etc/skel").glob("*"):
         if file.is_file():
             shutil.copy2(file, new)
@@ -119,19 +124,22 @@ def _groups_of(name: str) -> list[int]:
 
 
 def start_postgres() -> str:
-    """Start the server that all share, if need be; return its superuser's DSN.
+    """Start the server that all share, if need be; return its superuser's DSN."""
+    return place.postgres().start(tcp=True)
 
-    It has connections for everybody: that is set here, since it needs a start.
+
+def set_up_postgres() -> None:
+    """Start the server with connections for everybody.
+
+    Their number takes effect at a start. Where it is right, the server goes on: participants may
+    be at work while the hub starts again.
     """
-    server = place.postgres()
-    dsn = server.start(tcp=True)
+    dsn = start_postgres()
     wanted = place.PARTICIPANTS * place.CONNECTIONS_OF_ONE + 10
-    if wanted > asyncio.run(_max_connections(dsn)):
-        url = make_url(dsn)
-        execute(url, f"ALTER SYSTEM SET max_connections = {wanted}", CONNECT_SECONDS)
-        server.stop()
-        dsn = server.start(tcp=True)
-    return dsn
+    if asyncio.run(_max_connections(dsn)) < wanted:
+        execute(make_url(dsn), f"ALTER SYSTEM SET max_connections = {wanted}", CONNECT_SECONDS)
+        place.postgres().stop()
+        start_postgres()
 
 
 async def _max_connections(dsn: str) -> int:

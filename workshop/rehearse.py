@@ -8,36 +8,32 @@ It makes users rehearsal1, rehearsal2, …, and removes them in the end. Root ru
 """
 
 import argparse
-import asyncio
 import grp
 import os
 import pwd
 import re
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
-import asyncpg
 import nbformat
 import psutil
 import requests
-from jupyter_client.asynchronous.client import AsyncKernelClient
-from jupyter_client.manager import KernelManager
-from nbclient import NotebookClient
-from nbclient.util import run_sync
 
+from project.postgres.addresses import free_port
 from project.postgres.embedded import EmbeddedServer
+from tests.notebooks import execute_in
+from tests.servers import query
+from tests.steps import step
 from workshop import place
 from workshop.participants import GROUP, RefusedError, make_user
 
@@ -52,27 +48,36 @@ connection = await asyncpg.connect(os.environ["POSTGRES_DSN"].replace("+asyncpg"
 print(await connection.fetchval("SELECT current_database()"))
 await connection.close()
 """
+CONNECT = """
+import os, tempfile, asyncpg
+from pathlib import Path
+from sqlalchemy import make_url
 
+reached = []
+mine = make_url(os.environ["POSTGRES_DSN"]).set(drivername="postgresql")
 
+async def try_on(database, statement):
+    url = mine.set(database=database) if database else mine
+    try:
+        connection = await asyncpg.connect(url.render_as_string(hide_password=False))
+    except asyncpg.InsufficientPrivilegeError:
+        return
+    try:
+        await connection.execute(statement)
+        reached.append((database, statement))
+    except asyncpg.InsufficientPrivilegeError:
+        pass
+    finally:
+        await connection.close()
+"""
 CLIENTS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
-
-
-class Kernel(AsyncKernelClient):
-    """A client of a kernel that Jupyter has started, and watches: its heartbeat isn't ours."""
-
-    async def _async_is_alive(self) -> bool:
-        return True
-
-    is_alive = _async_is_alive
 
 
 class Hub:
     """A hub in a folder of its own, started as `make workshop` starts it."""
 
     def __init__(self, folder: Path, participants: int) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        self.url = f"http://127.0.0.1:{free_port()}"
         self.folder = folder
         self.log = folder / "hub.log"
         self.environment = os.environ | {
@@ -159,26 +164,20 @@ class Participant:
         notebook = notebook or nbformat.from_dict(self.ask("GET", f"contents/{path}")["content"])
         place_ = {"path": path, "name": name, "type": "notebook"}
         session = self.ask("POST", "sessions", **place_, kernel={"name": "python3"})
-        kernel = Kernel()
-        kernel.load_connection_file(str(self._connection_file(session["kernel"]["id"])))
-        theirs = cast("KernelManager", SimpleNamespace(has_kernel=True))
-        client = NotebookClient(notebook, theirs, timeout=SECONDS)
-        client.kc = kernel
-        kernel.start_channels()
         try:
-            run_sync(kernel.wait_for_ready)(timeout=SECONDS)
-            client.execute()
+            return execute_in(self._connection_file(session["kernel"]["id"]), notebook)
         finally:
-            kernel.stop_channels()
             with suppress(requests.RequestException):
                 self.ask("DELETE", f"sessions/{session['id']}")
-        outputs = notebook.cells[-1].get("outputs", [])
-        return "".join(it.text for it in outputs if it.output_type == "stream").strip()
+
+    def run_cell(self, code: str) -> str:
+        """Run some code in a new kernel of theirs; return what it has printed."""
+        cell = nbformat.v4.new_code_cell(code)
+        return self.run("notebooks/probe.ipynb", nbformat.v4.new_notebook(cells=[cell]))
 
     def query(self) -> str:
         """Ask, in a new kernel, which database is the participant's."""
-        cell = nbformat.v4.new_code_cell(QUERY)
-        return self.run("notebooks/probe.ipynb", nbformat.v4.new_notebook(cells=[cell]))
+        return self.run_cell(QUERY)
 
     def processes(self, what: str) -> list[psutil.Process]:
         """The participant's processes that have a word in their command."""
@@ -241,15 +240,8 @@ class Meter(threading.Thread):
         return False
 
     def _connections(self) -> dict[str, int]:
-        async def count(dsn: str) -> int:
-            connection = await asyncpg.connect(dsn.replace("+asyncpg", ""))
-            try:
-                return int(await connection.fetchval(CLIENTS))
-            finally:
-                await connection.close()
-
         with suppress(Exception):  # PostgreSQL is starting, or killed on purpose
-            return {"connections": asyncio.run(count(self.hub.postgres().running_dsn() or ""))}
+            return {"connections": query(self.hub.postgres().running_dsn() or "", CLIENTS)[0][0]}
         return {}
 
 
@@ -263,18 +255,6 @@ def wait_until(condition: Callable[[], bool], seconds: float = SECONDS) -> float
         if time.monotonic() - start > seconds:
             raise TimeoutError(f"not in {seconds} seconds: {condition}")
         time.sleep(0.2)
-
-
-@contextmanager
-def step(name: str) -> Iterator[None]:
-    """Print how long the block took."""
-    start = time.perf_counter()
-    try:
-        yield
-    except BaseException:
-        print(f"FAILED    {name}", flush=True)
-        raise
-    print(f"{time.perf_counter() - start:6.1f} s  {name}", flush=True)
 
 
 def rehearse(participants: list[Participant], numbers: list[str]) -> int:
@@ -307,29 +287,32 @@ def rehearse(participants: list[Participant], numbers: list[str]) -> int:
 
 
 def keep_apart(first: Participant, second: Participant) -> None:
-    """Have one participant try to reach another's files, databases and processes."""
+    """Have one participant try to reach another's files, databases and roles."""
     home = pwd.getpwnam(second.name).pw_dir
-    cell = f"""
-import os, asyncpg
-from pathlib import Path
-from sqlalchemy import make_url
-
-reached = []
+    test = f"course_{second.name}_test"
+    second.run_cell(
+        CONNECT
+        + f"""
+await try_on(None, "CREATE DATABASE {test}")
+await try_on("{test}", "CREATE TABLE secret (letter text)")
+assert len(reached) == 2, reached
+"""
+    )
+    reached = first.run_cell(
+        CONNECT
+        + f"""
+assert tempfile.gettempdir() == os.path.expanduser("~/tmp")
 for path in ("{home}", "{home}/clean-database/notebooks", "{first.hub.folder}/workshop/hub.sqlite"):
     try:
         reached.append(os.listdir(path) if Path(path).is_dir() else Path(path).read_text())
     except PermissionError:
         pass
-mine = make_url(os.environ["POSTGRES_DSN"])
-theirs = mine.set(drivername="postgresql", database="course_{second.name}")
-try:
-    connection = await asyncpg.connect(theirs.render_as_string(hide_password=False))
-    reached.append(theirs.database)
-except asyncpg.InsufficientPrivilegeError:
-    pass
-connection = await asyncpg.connect(mine.set(drivername="postgresql").render_as_string(False))
+await try_on("course_{second.name}", "SELECT 1")
+for statement in ("SELECT * FROM secret", "DROP TABLE secret", "CREATE TABLE mine (n int)"):
+    await try_on("{test}", statement)
 for statement in (
     "DROP DATABASE course_{second.name}",
+    "DROP DATABASE {test} WITH (FORCE)",
     "ALTER ROLE participant_{second.name} PASSWORD 'mine'",
     "SET ROLE participant_{second.name}",
     "SET ROLE postgres",
@@ -337,16 +320,10 @@ for statement in (
     "SELECT pg_read_file('postgresql.auto.conf')",
     "COPY (SELECT 1) TO PROGRAM 'true'",
 ):
-    try:
-        await connection.execute(statement)
-        reached.append(statement)
-    except asyncpg.InsufficientPrivilegeError:
-        pass
-await connection.close()
+    await try_on(None, statement)
 print(reached)
 """
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
-    reached = first.run("notebooks/probe.ipynb", notebook)
+    )
     assert reached == "[]", reached
 
 
