@@ -158,7 +158,7 @@ def draw_overview(found: pd.DataFrame, title: str = "") -> Picture:
             axis.plot([low, high], [y, y], color=colour, linewidth=3, alpha=0.4)
             axis.plot(dot, y, shape, color=colour, markersize=5, label=name)
         axis.set(xscale="log", xlabel="milliseconds (logarithmic)")
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
         axis.xaxis.set_major_formatter("{x:,g}")
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.tick_params(axis="x", labelsize=7)
