@@ -14,11 +14,12 @@ import pytest
 from project.testing import STRATEGIES
 from tests.servers import Server, database, running_server
 
-LONGEST = "test_it_runs_and_leaves_nothing_behind"  # a notebook
+NOTEBOOK = "test_it_runs_and_leaves_nothing_behind"
+LONGEST = (NOTEBOOK, "test_what_a_strategy_isolates")
 # What tests put into notebooks and projects, whatever a file of it is called.
 collect_ignore = ["answers", "suites"]
 SECONDS = 300  # for one test, also on a busy machine
-SECONDS_OF_LONGEST = 1200  # with all attempts at its exercises
+SECONDS_OF_NOTEBOOK = 1200  # with all attempts at its exercises
 # What `make quick` leaves out, beside the notebooks: servers of their own that are killed or
 # attacked, environments and images that are made, and what waits for a lock by design.
 SLOW = {
@@ -62,7 +63,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.slow)
         # Not in pyproject.toml: readers run this project's tests without the plugin, too.
         if config.pluginmanager.hasplugin("timeout") and not item.get_closest_marker("timeout"):
-            seconds = SECONDS_OF_LONGEST if item.name.startswith(LONGEST) else SECONDS
+            seconds = SECONDS_OF_NOTEBOOK if item.name.startswith(NOTEBOOK) else SECONDS
             item.add_marker(pytest.mark.timeout(seconds))
     # The longest first: a worker begins with its part of the list, and takes from others' then.
     longest = [item for item in items if item.name.startswith(LONGEST)]
@@ -105,7 +106,8 @@ def serve_this_worker() -> None:
 @pytest.fixture
 def original_dsn(os_environ_patch: None, request: pytest.FixtureRequest) -> Iterator[str]:
     """A new database to be some run's original, on the server of this run."""
-    name = f"original_of_{request.node.originalname}"[:50]
+    # The process id: another run on the same server has its own.
+    name = f"original_of_{request.node.originalname}"[:42] + f"_{os.getpid()}"
     with database(os.environ["POSTGRES_DSN_ORIGINAL"], name) as dsn:
         yield dsn
 

@@ -93,11 +93,15 @@ def plugins(strategy: str) -> list[str]:
 def start(
     folder: Path, strategy: str, dsn: str, source: str, *arguments: str, **environment: str
 ) -> Process:
-    """Start pytest on a test file in a folder outside the repo, under a strategy."""
+    """Start pytest on a test file in a folder outside the repo, under a strategy.
+
+    Tracebacks are Python's: for its own, pytest parses each module that one goes through.
+    """
     (folder / "test_it.py").write_text(source)
     (folder / "pytest.ini").write_text(PYTEST_INI)
     environment = os.environ | {"POSTGRES_DSN": dsn} | environment
-    return forked.start(folder, [*plugins(strategy), *arguments], environment)
+    options = ["--tb=native", *plugins(strategy), *arguments]
+    return forked.start(folder, options, environment)
 
 
 def run(

@@ -3,8 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +14,7 @@ from project.postgres.embedded import EmbeddedServer
 from project.testing import STRATEGIES
 from project.testing.database.lifecycle import run_async
 from project.testing.template import drop_templates
+from tests import forked
 from tests.runs import suite
 from tests.servers import database, databases
 
@@ -63,16 +62,12 @@ def environment(example: str, original_dsn: str, open_folder: Path) -> Iterator[
         assert databases(originals[0]) == before
 
 
-def pytest_in(
-    folder: Path, environment: dict[str, str], *arguments: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+def pytest_in(folder: Path, environment: dict[str, str], *arguments: str) -> tuple[int, str]:
+    """Run pytest in a folder; return its exit status and what it said."""
+    process = forked.start(folder, arguments, environment)
+    said, _ = process.communicate(timeout=240)
+    assert process.returncode is not None
+    return process.returncode, said
 
 
 CASES = [
@@ -93,9 +88,9 @@ def test_an_example(
         source = file.read_text()
         assert "restore" in source
         file.write_text(source.replace("restore", strategy))
-    result = pytest_in(copy, environment, *claimed(copy, strategy))
-    assert result.returncode == pytest.ExitCode.OK, result.stdout + result.stderr
-    assert "skipped" not in result.stdout
+    status, said = pytest_in(copy, environment, *claimed(copy, strategy))
+    assert status == pytest.ExitCode.OK, said
+    assert "skipped" not in said
 
 
 WIPE = suite("examples/wipe.py")
@@ -109,11 +104,11 @@ def test_each_of_two_originals_is_out_of_bounds(
     shutil.copytree(EXAMPLES / "two_packages", copy)
     for package in ("invoices", "orders"):
         (copy / package / f"test_wipe_{package}.py").write_text(WIPE)
-    result = pytest_in(copy, environment)
-    assert result.returncode == pytest.ExitCode.TESTS_FAILED, result.stdout
-    assert "4 passed" in result.stdout
-    assert "2 failed" in result.stdout
-    assert "connected to" not in result.stdout
+    status, said = pytest_in(copy, environment)
+    assert status == pytest.ExitCode.TESTS_FAILED, said
+    assert "4 passed" in said
+    assert "2 failed" in said
+    assert "connected to" not in said
 
 
 README = (EXAMPLES.parent / "README.md").read_text()

@@ -4,12 +4,14 @@ python -m project.isolation
 python -m project.isolation deletion your_own.plugin
 """
 
+import gc
 import inspect
 import multiprocessing
 import os
 import sys
 import tempfile
 from collections.abc import Collection, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -56,9 +58,9 @@ def answers(
     """Ask a strategy the questions; return the answers.
 
     Yes is exit status 0 of a whole session of pytest, and no that of a session which asks this
-    question alone: a test or a fixture fails in it, or it takes too long. One session asks all, in
-    order to see which are likely to be answered with yes. Another one asks these together. Where
-    it fails, too, each of them has a session of its own.
+    question alone: a test or a fixture fails in it, or it takes too long. Each group has a session.
+    Where that fails, those of its questions that didn't are asked together with others like them.
+    Where that fails, too, each of them has a session of its own, as those that failed have.
 
     Args:
         strategy: a module in `project.testing`; with a dot in it, any module.
@@ -76,15 +78,20 @@ def answers(
     answered: dict[str, bool] = {}
     with tqdm(total=len(asked), desc=strategy, disable=not progress) as bar:
         try:
-            likely = set(asked)
             if len(asked) > 1:
-                likely -= ask(module, dsn, asked, seconds * len(asked))[1]
-                together, _ = (
-                    ask(module, dsn, likely, seconds * len(asked)) if likely else (0, set())
-                )
-                if together == pytest.ExitCode.OK:
-                    answered = {asked[name]: True for name in likely}
-                    bar.update(len(answered))
+                likely: set[str] = set()
+                group = groups()
+                for _, some in groupby(asked, key=lambda name: group[asked[name]]):
+                    together = set(some)
+                    status, failed = ask(module, dsn, together, seconds * len(together))
+                    if status == pytest.ExitCode.OK:
+                        answered |= {asked[name]: True for name in together}
+                    else:
+                        likely |= together - failed
+                    bar.update(len(answered) - bar.n)
+                if likely and ask(module, dsn, likely, seconds * len(likely))[0] == 0:
+                    answered |= {asked[name]: True for name in likely}
+                    bar.update(len(answered) - bar.n)
             for name, question in asked.items():
                 if question not in answered:
                     status, _ = ask(module, dsn, [name], seconds)
@@ -147,6 +154,7 @@ def run_session(
         said: a file for what pytest prints.
         failed: a file for the classes that fail.
     """
+    gc.freeze()  # or pytest, which collects garbage in the end, would look through all imports
     for variable in LEFT_OUT:
         os.environ.pop(variable, None)
     os.environ["POSTGRES_DSN"] = dsn
@@ -155,9 +163,10 @@ def run_session(
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     lifecycle.LOCK_SECONDS = 1  # the answer is the same after five, for each test that waits
-    # Plain assertions: what is imported already can't be rewritten.
+    # Plain assertions: what is imported already can't be rewritten. No tracebacks: pytest parses
+    # each module that one goes through, which takes longer than the test.
     wanted = [f"{SUITE.name}::{name}" for name in questions() if name in classes]
-    options = [*options_for(module), "--assert=plain", *wanted]
+    options = [*options_for(module), "--assert=plain", "--tb=no", *wanted]
     sys.exit(pytest.main(options, plugins=[Failures(failed)]))
 
 
