@@ -115,7 +115,7 @@ def test_each_command_fails_at_hand_out(environment: dict[str, str]) -> None:
     assert REASON in TASK
 
 
-@pytest.mark.parametrize("name", sorted(HAND_INS.keys() - {"good", "does_nothing"}))
+@pytest.mark.parametrize("name", sorted(HAND_INS.keys() - {"good", "no_upgrade_schema"}))
 def test_a_hand_in_loses_what_it_should(
     name: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -127,8 +127,8 @@ def test_a_hand_in_loses_what_it_should(
 
 
 def test_one_hand_in_is_nothing_to_the_next(environment: dict[str, str], tmp_path: Path) -> None:
-    """The template of one that makes no tables isn't there for the good one."""
-    for name in ("does_nothing", "good"):
+    """The template of one that leaves the schema to the migrations isn't there for the good one."""
+    for name in ("no_upgrade_schema", "good"):
         (tmp_path / f"{name}.py").write_text(HAND_INS[name])
-    assert lost(tmp_path / "does_nothing.py", environment) == list(SHOWN)
+    assert lost(tmp_path / "no_upgrade_schema.py", environment) == list(SHOWN)
     assert lost(tmp_path / "good.py", environment) == []
