@@ -8,6 +8,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
+from book.pages import SECTION
 from tests.exercises import exercises_of, tag_of
 from tests.prose import minutes
 from tests.sections import needs, sections
@@ -77,7 +78,7 @@ def test_to_go_on_each_section_has_what_it_needs(number: str) -> None:
 
 def changed(path: Path, row: str) -> NotebookNode:
     """A notebook as a row of a schedule has it, `with` or `without` some sections or exercises."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook: NotebookNode = nbformat.read(path, as_version=4)
     out, more = (
         {it for part in re.findall(rf", {word} ([^,;:]+)", row) for it in part.split(" and ")}
         for word in ("without", "with")
@@ -111,6 +112,16 @@ def test_a_schedule_holds(schedule: str) -> None:
         if named := re.search(r"notebooks/(\w+\.ipynb)", what):
             core, _ = minutes(changed(ROOT / "notebooks" / named[1], what))
             assert int(takes) >= core + 5, f"{named[1]} takes {core} minutes"
+
+
+@pytest.mark.parametrize("page", ["teach", "answers", "bridge", "assignment"])
+def test_a_page_of_the_pack_leads_to_what_can_be_read_in_the_repository(page: str) -> None:
+    """There a page that shows a section of another file is two lines, which name it."""
+    text = (ROOT / "book" / f"{page}.md").read_text()
+    pages = [ROOT / "book" / it for it in re.findall(r"\]\(([^)/#]+\.md)[#)]", text)]
+    shows_only = [it.name for it in pages if not SECTION.sub("", it.read_text()).strip()]
+    assert shows_only == []
+    assert not SECTION.search(text)
 
 
 def test_what_is_asked_in_full_is_asked() -> None:
