@@ -1,0 +1,4 @@
+"""The models, a file for each."""
+
+from notes.models.base import Base as Base
+from notes.models.note import Note as Note

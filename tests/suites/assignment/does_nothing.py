@@ -1,0 +1,21 @@
+# Loses: all
+from pathlib import Path
+
+import pytest
+
+from notes import models
+
+
+@pytest.fixture(scope="session")
+def upgrade_schema(alembic_config):
+    return lambda dsn: None
+
+
+@pytest.fixture(scope="session")
+def template_files():
+    return sorted(Path(models.__file__).parent.glob("*.py"))
+
+
+@pytest.fixture(scope="session")
+def target_metadata():
+    return models.Base.metadata

@@ -1,0 +1,1 @@
+# Loses: all
