@@ -36,7 +36,8 @@ c.Spawner.environment = {
 c.Spawner.env_keep = ["LANG", "LC_ALL"]
 c.Spawner.start_timeout = 180  # thirty at once, on a small machine
 c.Spawner.http_timeout = 180
-c.JupyterHub.concurrent_spawn_limit = 10
+# All begin at nine: who comes last waits with the others, and doesn't get an error's page.
+c.JupyterHub.concurrent_spawn_limit = place.PARTICIPANTS
 c.JupyterHub.active_server_limit = place.PARTICIPANTS
 
 c.JupyterHub.services = [
