@@ -278,8 +278,11 @@ def rehearse(participants: list[Participant], numbers: list[str]) -> int:
         return failures
 
     start, ready = time.perf_counter(), list[float]()
-    with ThreadPoolExecutor(len(participants)) as threads:
+    threads = ThreadPoolExecutor(len(participants))
+    try:
         failures = [line for lines in threads.map(attend, participants) for line in lines]
+    finally:  # if this is ended, nobody waits for a notebook: its server ends next
+        threads.shutdown(wait=False, cancel_futures=True)
     print(f"the last server answered after {max(ready):.0f} s", flush=True)
     for line in failures:
         print(f"FAILED    {line}", flush=True)
