@@ -34,8 +34,8 @@ c.Spawner.environment = {
     "JUPYTERHUB_SINGLEUSER_APP": "jupyter_server.serverapp.ServerApp",
 }
 c.Spawner.env_keep = ["LANG", "LC_ALL"]
-c.Spawner.start_timeout = 180  # thirty at once, on a small machine
-c.Spawner.http_timeout = 180
+c.Spawner.start_timeout = 600  # thirty at once, on a small machine
+c.Spawner.http_timeout = 600
 # All begin at nine: who comes last waits with the others, and doesn't get an error's page.
 c.JupyterHub.concurrent_spawn_limit = place.PARTICIPANTS
 c.JupyterHub.active_server_limit = place.PARTICIPANTS
