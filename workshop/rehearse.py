@@ -111,9 +111,15 @@ class Hub:
 
     def stop(self) -> None:
         """Stop it, the participants' servers and PostgreSQL."""
+        started = list[psutil.Process]()
+        with suppress(psutil.NoSuchProcess):
+            started = psutil.Process(self.process.pid).children(recursive=True)
         self.process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(20)
+        for process in started:  # before PostgreSQL, which one of them would start again
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self.postgres().stop()
         for process in psutil.process_iter(["cmdline"]):
             if str(self.folder) in " ".join(process.info["cmdline"] or []):
