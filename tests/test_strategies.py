@@ -21,6 +21,7 @@ from tests.servers import PASSWORD, Server, database, databases, query, quote
 
 FAILED, ENDED = pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.USAGE_ERROR
 MIGRATIONS_RUN = {"function_level": 6 * 2, "session_level": 2}  # under the others, once
+LOCALS = ("--tb=long", "--showlocals")  # in Python's own tracebacks there are none
 CANONICAL = (Path(__file__).parent / "test_records.py").read_text()
 
 # Five tests that each expect an empty table and leave a row in it, and one more.
@@ -118,9 +119,7 @@ async def test_finds_nothing(db):
         assert await session.scalar(select(func.count()).select_from(Product)) == 0
 """
     secret = make_url(dsn).set(password=make_url(dsn).password or "n0t-to-be-seen")
-    shown = run(
-        tmp_path, strategy, secret.render_as_string(False), source, "--showlocals", status=FAILED
-    )
+    shown = run(tmp_path, strategy, secret.render_as_string(False), source, *LOCALS, status=FAILED)
     assert "1 failed, 7 passed" in shown
     assert str(secret.password) not in shown
     assert not left_by(dsn)
@@ -134,7 +133,7 @@ def test_a_failing_test_on_a_server_with_a_password(
         "def test_fails(create_test_db, dsn_pair, db):\n    assert 'password' in create_test_db"
     )
     dsn = password_server.url.render_as_string(hide_password=False)
-    said = run(tmp_path, strategy, dsn, source, "--showlocals", status=FAILED)
+    said = run(tmp_path, strategy, dsn, source, *LOCALS, status=FAILED)
     run_async(drop_templates(dsn))
     assert ":***@" in said
     assert PASSWORD[:6] not in said  # its beginning looks the same in a URL
