@@ -132,3 +132,20 @@ def test_one_hand_in_is_nothing_to_the_next(environment: dict[str, str], tmp_pat
         (tmp_path / f"{name}.py").write_text(HAND_INS[name])
     assert lost(tmp_path / "no_upgrade_schema.py", environment) == list(SHOWN)
     assert lost(tmp_path / "good.py", environment) == []
+
+
+@pytest.mark.parametrize(
+    ("dsn", "said"),
+    [("", "POSTGRES_DSN isn't set"), ("postgresql://a:s3cret@localhost/shop", "uses asyncpg")],
+)
+def test_a_database_that_can_not_be_made_has_one_line(dsn: str, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "fresh.py"],
+        cwd=ROOT / "book" / "assignment",
+        env=os.environ | {"POSTGRES_DSN": dsn},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert said in done.stderr
+    assert "s3cret" not in done.stderr

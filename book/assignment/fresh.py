@@ -6,8 +6,10 @@ python fresh.py --drop    drops the last one, and makes none
 """
 
 import asyncio
+import os
 import sys
 
+from project import postgres
 from project.testing.scratch import HELD, create_scratch_database, drop_scratch_database
 
 
@@ -23,4 +25,10 @@ async def main(keep: bool) -> None:
 
 
 if __name__ == "__main__":
+    if not os.environ.get("POSTGRES_DSN"):
+        sys.exit("POSTGRES_DSN isn't set: begin with the first two lines of the assignment.")
+    try:
+        postgres.dsn()
+    except postgres.PostgresError as error:
+        sys.exit(str(error))
     asyncio.run(main(keep=sys.argv[1:] != ["--drop"]))
