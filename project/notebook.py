@@ -31,6 +31,8 @@ TOO_LATE = {
     "PYTHONWARNINGS": "takes a library's first deprecation for an error",
 }
 INLINE = "module://matplotlib_inline.backend_inline"
+# Where hypothesis is installed, its plugin takes nearly half of each pytest's start.
+UNUSED = "-p no:hypothesispytest"
 
 
 class NotebookError(Exception):
@@ -54,6 +56,7 @@ def prepare() -> None:
     for name in FOR_OTHERS:
         os.environ.pop(name, None)
     os.environ["MPLBACKEND"] = INLINE  # or pictures go to a window, a file or nowhere
+    os.environ["PYTEST_ADDOPTS"] = UNUSED
     folder = Path.cwd()
     try:
         tempfile.TemporaryFile(dir=folder).close()

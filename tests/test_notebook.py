@@ -71,11 +71,13 @@ def test_what_was_set_for_others_is_taken_out(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(os, "environ", KERNEL | {"HOME": "/home/me"})
     notebook.prepare()
     assert os.environ["MPLBACKEND"] == notebook.INLINE
+    assert os.environ.pop("PYTEST_ADDOPTS") == notebook.UNUSED
     left = os.environ.keys() & notebook.FOR_OTHERS
     assert not left
     assert os.environ["HOME"] == "/home/me"
 
 
+@pytest.mark.thorough
 def test_the_project_may_lie_in_a_path_with_a_percent_sign(
     tmp_path: Path, original_dsn: str
 ) -> None:
