@@ -1,12 +1,12 @@
 """Does without Docker what Binder does with this repository, and runs every notebook in it.
 
-python -m tests.launch          every notebook
-python -m tests.launch 00 04    these
+python -m tests.launch          every notebook, and PostgreSQL fails
+python -m tests.launch 00 04    these alone
 
 The repository is cloned; what environment.yml asks for is installed from PyPI; binder/postBuild and
 binder/start run, with none of this shell's environment; the notebooks run in kernels that the
-started Jupyter starts. Then PostgreSQL is made to fail in several ways: Jupyter must start each
-time. It needs Linux. Binder's user isn't root: run it as yourself where you can.
+started Jupyter starts. Unless you have named notebooks, PostgreSQL is then made to fail in several
+ways: Jupyter must start each time. It needs Linux. Binder's user isn't root: run it as yourself where you can.
 """
 
 import fcntl
@@ -305,10 +305,11 @@ def main(numbers: list[str]) -> None:
         Path(folder).chmod(0o711)  # where root starts a server, it runs as another user
         image = Image(Path(folder))
         image.build()
-        run_notebooks(image, numbers)
-        make_postgres_fail(image)
+        run_notebooks(image, numbers or ["[0-9][0-9]"])
+        if not numbers:
+            make_postgres_fail(image)
     print("The launch has worked.")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["[0-9][0-9]"])
+    main(sys.argv[1:])
