@@ -1,6 +1,7 @@
 # make lab        open the notebooks in JupyterLab
 # make setup      install all that the rest needs
-# make test       run all tests
+# make test       run the tests: each property once
+# make thorough   run all tests: under every strategy, with every wrong answer to an exercise
 # make quick      run those that take no long time: no notebook is executed, no server crashes
 # make faults     kill test runs and servers on purpose, for ten minutes or more
 # make notebooks  execute every notebook, in place
@@ -14,8 +15,8 @@
 # make book       build the series as a site, into book/_build/html
 # make clean      remove what make has made
 #
-# PYTHON=python3.12 chooses another interpreter, NOTEBOOKS="00 04" the notebooks that launch runs:
-# said after `make`. An environment variable of such a name is another project's.
+# PYTHON=python3.12 chooses another interpreter, NOTEBOOKS="00 04" has launch run these notebooks
+# alone, without failures of PostgreSQL: said after `make`. An environment variable of such a name is another project's.
 # PostgreSQL comes with the packages; no database needs to be installed.
 
 ifneq ($(origin PYTHON),command line)
@@ -91,7 +92,7 @@ define new
 	else mkdir $1 && touch $1/$(MARK); fi
 endef
 
-.PHONY: lab setup test quick faults notebooks lint lowest launch benchmarks book workshop rehearse lock clean
+.PHONY: lab setup test thorough quick faults notebooks lint lowest launch benchmarks book workshop rehearse lock clean
 
 lab: $(READY)
 	$(BIN)/jupyter lab $(AS_ROOT) $(HERE) $(UNSPOILED) --LabApp.default_url=/lab/tree/$(FIRST)
@@ -100,6 +101,9 @@ setup: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest $(WORKERS)
+
+thorough: $(READY)
+	$(BIN)/python -m pytest --thorough $(WORKERS)
 
 quick: $(READY)
 	$(BIN)/python -m pytest $(WORKERS) -m "not slow"

@@ -1,13 +1,19 @@
-"""The project's own tests run as a reader's do: under an isolation strategy, as a plugin."""
+"""The project's own tests run as a reader's do: under an isolation strategy, as a plugin.
+
+`make test` asks each property once. What repeats one, under another strategy or with another input
+of the same kind, waits for `--thorough`, which is `make thorough`.
+"""
 
 import atexit
 import os
 import shutil
 import signal
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -35,6 +41,10 @@ SLOW = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--thorough", action="store_true", help="run all tests, not each kind once")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # Session level, unless the command line has named a strategy: one named here would override it.
     manager = config.pluginmanager
@@ -43,6 +53,8 @@ def pytest_configure(config: pytest.Config) -> None:
         manager.import_plugin("project.testing.session_level")
     config.addinivalue_line("filterwarnings", "error")
     config.addinivalue_line("markers", "slow: no part of `make quick`")
+    config.addinivalue_line("markers", "thorough: part of `make thorough` only")
+    config.addinivalue_line("markers", "each_strategy: not in turn, see in_turn")
     # A shell has its background jobs ignore an interrupt, and nohup a closed terminal: so would
     # all that tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -57,7 +69,36 @@ def pytest_configure(config: pytest.Config) -> None:
         serve_this_worker()
 
 
+def in_turn(items: list[pytest.Item]) -> set[pytest.Item]:
+    """Those that ask of another strategy what one asks that stays.
+
+    A test's name says which one stays, so that it's the same in each run. All stay where they are
+    marked `each_strategy`, for they are to differ there, and where few strategies are asked at all.
+    """
+    properties = defaultdict(list)
+    for item in items:
+        parameters = (
+            item.callspec.params
+            if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+            else {}
+        )
+        if parameters.get("strategy") in STRATEGIES and not item.get_closest_marker(
+            "each_strategy"
+        ):
+            properties[item.nodeid.replace(parameters["strategy"], "…")].append(item)
+    repeated: set[pytest.Item] = set()
+    for name, alike in properties.items():
+        if len(alike) >= len(STRATEGIES) - 1:  # one may be left out where it can't be asked
+            repeated |= {*alike} - {alike[crc32(name.encode()) % len(alike)]}
+    return repeated
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Tests that are named on the command line run.
+    if not config.getoption("--thorough") and not any("::" in name for name in config.args):
+        left = in_turn(items) | {it for it in items if it.get_closest_marker("thorough")}
+        config.hook.pytest_deselected(items=[item for item in items if item in left])
+        items[:] = [item for item in items if item not in left]
     for item in items:
         if item.path.stem in SLOW:
             item.add_marker(pytest.mark.slow)

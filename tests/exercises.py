@@ -69,18 +69,23 @@ def expected_of(answer: Path) -> str:
     return first.removeprefix("# not yet: ").strip()
 
 
-def with_attempts(notebook: NotebookNode, path: Path) -> NotebookNode:
-    """Put every wrong answer, the solution and the stub before the check of each exercise.
+def with_attempts(notebook: NotebookNode, path: Path, *, wrong: bool) -> NotebookNode:
+    """Put the solution, every wrong answer, if they are wanted, and the stub before each check.
 
-    Each attempt is followed by the check. The stub is the last one, so that what comes after runs
+    Each attempt is followed by the check. The solution is the first one: what it needs and doesn't
+    import, no other attempt has imported. The stub is the last one, so that what comes after runs
     as it does for a reader who has skipped the exercise. The check that follows an attempt has
     `expects` in its metadata: what it has to print.
     """
     expanded = deepcopy(notebook)
     for exercise in reversed(exercises_of(notebook)):
         stub, check = expanded.cells[exercise.task + 1], expanded.cells[exercise.task + 2]
-        attempts = [(it.read_text(), expected_of(it)) for it in wrong_answers(path, exercise.name)]
-        attempts += [(exercise.solution, "right"), (stub.source, "not yet: ")]
+        answers = wrong_answers(path, exercise.name) if wrong else []
+        attempts = [
+            (exercise.solution, "right"),
+            *((it.read_text(), expected_of(it)) for it in answers),
+            (stub.source, "not yet: "),
+        ]
         cells = []
         for source, expected in attempts:
             attempt, answer = deepcopy(stub), deepcopy(check)

@@ -115,6 +115,7 @@ def test_each_command_fails_at_hand_out(environment: dict[str, str]) -> None:
     assert REASON in TASK
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", sorted(HAND_INS.keys() - {"good", "no_upgrade_schema"}))
 def test_a_hand_in_loses_what_it_should(
     name: str, environment: dict[str, str], tmp_path: Path
@@ -126,6 +127,7 @@ def test_a_hand_in_loses_what_it_should(
     assert lost(file, environment) == expected
 
 
+@pytest.mark.thorough
 def test_one_hand_in_is_nothing_to_the_next(environment: dict[str, str], tmp_path: Path) -> None:
     """The template of one that leaves the schema to the migrations isn't there for the good one."""
     for name in ("no_upgrade_schema", "good"):

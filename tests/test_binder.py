@@ -153,6 +153,7 @@ def test_binder_builds_it(repository: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert problems(repository, monkeypatch) == set()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("break_it", "problem"),
     [

@@ -87,6 +87,7 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough  # `make book` builds it, too
 @pytest.mark.skipif(not PYTHON.exists(), reason="`make book` makes the environment")
 def test_it_builds_without_a_warning(tmp_path: Path) -> None:
     built = subprocess.run(

@@ -109,6 +109,7 @@ def test_start_keeps_it_until_stop(folder: Path) -> None:
     assert not runs(folder)
 
 
+@pytest.mark.thorough
 def test_a_keep_from_before_a_crash_does_not_last(folder: Path) -> None:
     command("start")
     server = EmbeddedServer(folder)._process()
@@ -198,6 +199,7 @@ def test_an_awkward_folder(open_folder: Path, name: str) -> None:
         assert not socket_folder.exists()
 
 
+@pytest.mark.thorough
 def test_no_environment_of_the_user_gets_in_the_way(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,6 +288,7 @@ def test_every_user_has_a_folder_of_their_own(monkeypatch: pytest.MonkeyPatch) -
         assert os.environ.get("XDG_DATA_HOME", str(Path.home())) in str(EmbeddedServer().folder)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not is_root() or not shutil.which("setpriv"), reason="root's capability")
 def test_root_that_may_not_look_into_processes_as_in_a_container(folder: Path) -> None:
     def limited(name: str) -> str:
@@ -348,6 +351,7 @@ def test_two_containers_on_one_folder_share_one_server(folder: Path) -> None:
     assert query(EmbeddedServer(folder).start(), "SELECT count(*) FROM kept") == [(40,)]
 
 
+@pytest.mark.thorough
 @needs_namespaces
 def test_a_container_that_is_killed_leaves_the_folder_free(folder: Path) -> None:
     process = container(WRITE)
@@ -358,6 +362,7 @@ def test_a_container_that_is_killed_leaves_the_folder_free(folder: Path) -> None
     assert len(postmasters(folder)) == 1
 
 
+@pytest.mark.thorough
 @needs_namespaces
 def test_a_server_in_a_container_is_seen_and_not_stopped_from_outside(folder: Path) -> None:
     process = container(USE_UNTIL_TOLD)
@@ -372,6 +377,7 @@ def test_a_server_in_a_container_is_seen_and_not_stopped_from_outside(folder: Pa
     assert command("status").returncode == NOT_RUNNING
 
 
+@pytest.mark.thorough
 @needs_namespaces
 def test_a_server_in_a_container_that_cannot_be_reached_is_left_alone(folder: Path) -> None:
     process = container(USE_UNTIL_TOLD)
@@ -452,6 +458,7 @@ def test_a_user_without_a_name_or_a_home(
     assert (output.splitlines(), errors) == ([password_dsn, password_dsn], "")
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not is_root(), reason="root's tools are a copy")
 @pytest.mark.parametrize("umask", [0o027, 0o077])
 def test_the_umask_of_root(folder: Path, monkeypatch: pytest.MonkeyPatch, umask: int) -> None:
@@ -464,6 +471,7 @@ def test_the_umask_of_root(folder: Path, monkeypatch: pytest.MonkeyPatch, umask:
         assert "has stopped" in command("stop", umask=umask).stdout
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not is_root(), reason="root's tools are a copy")
 def test_a_broken_copy_of_the_tools_is_made_anew(folder: Path) -> None:
     server = EmbeddedServer(folder)
@@ -495,6 +503,7 @@ def test_a_folder_that_the_user_of_the_server_cannot_enter(
 # --- waiting, and starting again ---
 
 
+@pytest.mark.thorough
 def test_it_waits_for_the_old_server_to_shut_down(folder: Path) -> None:
     server = EmbeddedServer(folder)
     dsn = server.start()
@@ -520,6 +529,7 @@ def test_a_server_that_cannot_be_reached_is_restarted(folder: Path) -> None:
     assert server._process() != before
 
 
+@pytest.mark.thorough
 def test_a_server_that_does_not_answer_is_restarted(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -535,6 +545,7 @@ def test_a_server_that_does_not_answer_is_restarted(
     assert server._process() != before
 
 
+@pytest.mark.thorough
 def test_a_server_that_refuses_everybody_is_restarted_once(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -666,6 +677,7 @@ def test_each_error_of_the_system_has_one_line(
     monkeypatch.undo()
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not is_root() or not CAN_UNSHARE, reason="only root can mount")
 def test_a_full_disk_is_called_one(folder: Path) -> None:
     folder.mkdir()
@@ -691,6 +703,7 @@ def test_the_dsn_of_a_usual_path_has_nothing_escaped(folder: Path) -> None:
     assert dsn == f"postgresql+asyncpg://postgres@/example_db?host={folder}/run&port=5432"
 
 
+@pytest.mark.thorough
 def test_tcp_for_what_needs_a_host_and_a_port(folder: Path) -> None:
     started = command("start", "--tcp")
     assert started.returncode == 0, started.stderr

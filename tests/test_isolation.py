@@ -72,13 +72,19 @@ def plain_dsn(original_dsn: str) -> Iterator[str]:
     query(original_dsn, f'ALTER DATABASE "{url.database}" OWNER TO CURRENT_USER', "DROP ROLE plain")
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+# Each "no" takes a session of its own.
+ASKED = [pytest.param(it, marks=[pytest.mark.thorough] if NO[it] else []) for it in STRATEGIES]
+
+
+@pytest.mark.each_strategy
+@pytest.mark.parametrize("strategy", ASKED)
 def test_what_a_strategy_isolates(strategy: str, plain_dsn: str) -> None:
     before = databases(plain_dsn)
     assert answered_no(answers(strategy, plain_dsn)) == NO[strategy]
     assert databases(plain_dsn) == before
 
 
+@pytest.mark.thorough
 def test_every_question_can_be_answered_with_no(
     original_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -172,7 +172,7 @@ def test_clean_takes_the_projects_bytecode_and_no_other(project: Path) -> None:
     assert (project / ".mypy_cache").exists()
 
 
-@pytest.mark.parametrize("target", ["setup", "test", "notebooks", "faults"])
+@pytest.mark.parametrize("target", ["setup", "test", "thorough", "notebooks", "faults"])
 def test_your_shell_steers_nothing(project: Path, target: str) -> None:
     """Nothing that a target starts sees any of it, but for where packages come from."""
     sources = {"PIP_INDEX_URL": "file:///here", "UV_INDEX_URL": "file:///here"}

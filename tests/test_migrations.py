@@ -44,6 +44,7 @@ def alembic(folder: str, *arguments: str, dsn: str | None) -> subprocess.Complet
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("folder", [".", "notebooks"])
 def test_up_check_and_down_from_the_command_line(folder: str, original_dsn: str) -> None:
     up = alembic(folder, "upgrade", "head", dsn=original_dsn)

@@ -57,11 +57,15 @@ def files() -> dict[Path, bytes]:
 # Each starts from a shell in which a reader has set much for other projects.
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs_and_leaves_nothing_behind(path: Path, original_dsn: str) -> None:
+def test_it_runs_and_leaves_nothing_behind(
+    path: Path, original_dsn: str, request: pytest.FixtureRequest
+) -> None:
     """And a database of yours with the obvious name stays, whatever its fixtures drop.
 
-    Its exercises are tried on the way: wrong answers, the solution, and the stub at last.
+    Its exercises are tried on the way: the solution, wrong answers if all tests run, and the stub
+    at last.
     """
+    wrong = request.config.getoption("--thorough")
     with database(original_dsn, f"{make_url(original_dsn).database}_test") as yours:
         query(yours, "CREATE TABLE love (letter text)", "INSERT INTO love VALUES ('Dear …')")
         databases_before, files_before = databases(original_dsn), files()
@@ -69,7 +73,7 @@ def test_it_runs_and_leaves_nothing_behind(path: Path, original_dsn: str) -> Non
         tables_before = query(original_dsn, tables)
 
         # The notebook with one more cell, in the same folder: a kernel works in its own.
-        notebook = with_attempts(nbformat.read(path, as_version=4), path)
+        notebook = with_attempts(nbformat.read(path, as_version=4), path, wrong=wrong)
         notebook.cells.append(nbformat.v4.new_code_cell(OPEN_ENGINES))
         executed = execute(notebook, path.parent, KERNEL | {"POSTGRES_DSN": original_dsn})
 

@@ -249,6 +249,7 @@ def test_whatever_a_test_changes_is_as_it_was(
     run(tmp_path, "restore", original_dsn, SOURCE, status=0, **dump, LOOKS_AT="before")
 
 
+@pytest.mark.thorough
 def test_each_of_these_changes_shows(
     original_dsn: str, tmp_path: Path, dump: dict[str, str]
 ) -> None:

@@ -162,6 +162,7 @@ def test_an_interrupted_drop_leaves_the_mark(password_dsn: str) -> None:
 # --- never two on one ---
 
 
+@pytest.mark.thorough
 def test_a_second_run_is_refused(mine: Original) -> None:
     """The first one runs here, with two workers' databases and one without."""
 
@@ -195,6 +196,7 @@ def test_workers_on_a_bad_dsn_say_why(mine: Original) -> None:
 # --- crash-safe ---
 
 
+@pytest.mark.thorough
 def test_runs_killed_at_random_moments(password_server: Server) -> None:
     figures, chance = Figures(), random.Random(os.urandom(8))
     phases = (chance.choice(faults.PHASES),)
@@ -242,6 +244,7 @@ def test_generated_dsns(password_server: Server) -> None:
     faults.check_dsns(password_server, derived=100, connected=6)
 
 
+@pytest.mark.thorough
 def test_a_wrong_derivation_is_found_and_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The obvious one breaks on a DSN with a query string."""
     monkeypatch.setattr(faults, "make_test_dsn", "{}_test".format)
@@ -337,6 +340,7 @@ def test_an_open_transaction_is_named_and_ended(strategy: str, mine: Original) -
     assert not left(mine)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("strategy", ["template", "restore"])
 def test_a_session_that_the_role_may_not_end_is_named(
     strategy: str, mine: Original, password_server: Server

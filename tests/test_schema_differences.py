@@ -727,6 +727,7 @@ def test_what_differs_is_said(pair: Pair, sides: tuple[str, str]) -> None:
     assert alembic_check(sides[0], pair.models()) == pair.alembic.split()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("pair", [it for it in PAIRS if not it.then], ids=lambda pair: pair.name)
 def test_the_other_way_round(pair: Pair, sides: tuple[str, str]) -> None:
     said = differences(sides, pair.migrations(), pair.models())
@@ -1117,6 +1118,7 @@ def test_an_env_py_that_reads_the_environment(tmp_path: Path, dsn: str) -> None:
     run(tmp_path, "restore", dsn, FINDS.replace("NEEDS", "db"))
 
 
+@pytest.mark.thorough
 def test_two_workers_compare_beside_each_other(tmp_path: Path, dsn: str) -> None:
     shop(tmp_path)
     run(tmp_path, "restore", dsn, FINDS.replace("NEEDS", "db"), "-n", "2", "--dist", "each")

@@ -55,6 +55,7 @@ def mine(original_dsn: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_one_notebook_twice_at_once(original_dsn: str) -> None:
     there = databases(original_dsn)
     runs = [start(NOTEBOOK, original_dsn, path_of("04")) for _ in range(2)]
@@ -112,6 +113,7 @@ def test_one_of_yours_stays(mine: str) -> None:
         assert query(yours, "SELECT * FROM love") == []
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_one_that_somebody_looks_into_stays(mine: str) -> None:
     killed = start(KILLED, mine)

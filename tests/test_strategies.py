@@ -78,6 +78,7 @@ def test_a_run_with_an_error_in_a_tear_down_counts_as_failed(dsn: str, tmp_path:
         run(tmp_path, "session_level", dsn, CANONICAL)
 
 
+@pytest.mark.each_strategy
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_each_test_starts_clean_and_alembic_runs_as_often_as_it_says(
     strategy: str, tmp_path: Path, dsn: str
@@ -92,6 +93,7 @@ def test_each_test_starts_clean_and_alembic_runs_as_often_as_it_says(
     assert not left_by(dsn)
 
 
+@pytest.mark.each_strategy
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_series_two_tests(strategy: str, tmp_path: Path, dsn: str) -> None:
     """Under rollback NOW() stands still, so that the newest product can't be told."""
@@ -160,6 +162,7 @@ async def test_things(db, n):
     run(tmp_path, strategy, dsn, source)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["session_level", "template"])
 def test_the_environment_is_restored(strategy: str, tmp_path: Path, dsn: str) -> None:
@@ -208,6 +211,7 @@ for strategy in {order}:
 # --- killed, kept, foreign ---
 
 
+@pytest.mark.each_strategy
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_database_of_a_killed_run_goes_with_the_next(
     strategy: str, tmp_path: Path, dsn: str
@@ -220,6 +224,7 @@ def test_the_database_of_a_killed_run_goes_with_the_next(
     assert templates(dsn) == before, "a template is used again"
 
 
+@pytest.mark.each_strategy
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_database_that_no_test_run_made_stays(strategy: str, tmp_path: Path, dsn: str) -> None:
     name = database_of(make_test_dsn(dsn))
@@ -247,6 +252,7 @@ def test_a_kept_database_holds_what_the_failed_test_wrote(
     assert not left_by(dsn), "a run that passes keeps nothing"
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_worker_that_starts_late_spares_what_another_has_kept(

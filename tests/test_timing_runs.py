@@ -211,6 +211,7 @@ def test_an_unreachable_server_gets_one_line(
         compare(["session_level"], [Workload(2)])
 
 
+@pytest.mark.thorough
 def test_an_interrupt_leaves_the_complete_rounds(
     original_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,6 +228,7 @@ def test_an_interrupt_leaves_the_complete_rounds(
     assert (list(runs["round"]), list(runs.tests)) == ([0, 0], [1, 2])
 
 
+@pytest.mark.thorough
 def test_an_interrupted_comparison_leaves_no_database(original_dsn: str) -> None:
     before = databases(original_dsn)
     process = subprocess.Popen(
