@@ -77,15 +77,9 @@ def in_turn(items: list[pytest.Item]) -> set[pytest.Item]:
     """
     properties = defaultdict(list)
     for item in items:
-        parameters = (
-            item.callspec.params
-            if isinstance(item, pytest.Function) and hasattr(item, "callspec")
-            else {}
-        )
-        if parameters.get("strategy") in STRATEGIES and not item.get_closest_marker(
-            "each_strategy"
-        ):
-            properties[item.nodeid.replace(parameters["strategy"], "…")].append(item)
+        strategy = item.callspec.params.get("strategy") if hasattr(item, "callspec") else None
+        if strategy in STRATEGIES and not item.get_closest_marker("each_strategy"):
+            properties[item.nodeid.replace(strategy, "…")].append(item)
     repeated: set[pytest.Item] = set()
     for name, alike in properties.items():
         if len(alike) >= len(STRATEGIES) - 1:  # one may be left out where it can't be asked

@@ -6,7 +6,8 @@ python -m tests.launch 00 04    these alone
 The repository is cloned; what environment.yml asks for is installed from PyPI; binder/postBuild and
 binder/start run, with none of this shell's environment; the notebooks run in kernels that the
 started Jupyter starts. Unless you have named notebooks, PostgreSQL is then made to fail in several
-ways: Jupyter must start each time. It needs Linux. Binder's user isn't root: run it as yourself where you can.
+ways: Jupyter must start each time. It needs Linux. Binder's user isn't root: run it as yourself
+where you can.
 """
 
 import fcntl
