@@ -2,7 +2,7 @@
 # make setup      install all that the rest needs
 # make test       run the tests: each property once
 # make thorough   run all tests: under every strategy, with every wrong answer to an exercise
-# make quick      run those that take no long time: no notebook is executed, no server crashes
+# make quick      run the quickest: no notebook is executed, no server crashes
 # make faults     kill test runs and servers on purpose, for ten minutes or more
 # make notebooks  execute every notebook, in place
 # make lint       check style and types
@@ -189,9 +189,10 @@ $(READY): requirements.txt pyproject.toml
 	$(call new,$(VENV))
 	@echo "Setting up $(VENV) with the pinned packages: about a minute, once."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet $(INTO_IT) --require-hashes --requirement requirements.txt
+	@$(BIN)/python -m pip install --quiet --no-compile $(INTO_IT) --require-hashes --requirement requirements.txt
 	@$(BIN)/uv pip install --quiet --no-config --offline --python $(BIN)/python --no-deps \
 		--no-build-isolation --editable .
+	@$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true  # pip uses one core
 	@touch $@
 
 # Folders of tools go by the mark that tools put in, and bytecode by where the project's code is.

@@ -27,15 +27,26 @@ collect_ignore = ["answers", "suites"]
 SECONDS = 300  # for one test, also on a busy machine
 SECONDS_OF_NOTEBOOK = 1200  # with all attempts at its exercises
 # What `make quick` leaves out, beside the notebooks: servers of their own that are killed or
-# attacked, environments and images that are made, and what waits for a lock by design.
+# attacked, environments and images that are made, and many databases.
 SLOW = {
+    "test_assignment",
     "test_binder",
+    "test_dsn",
     "test_embedded_server",
+    "test_examples",
+    "test_exercises",
     "test_isolation",
+    "test_likeness",
     "test_make",
+    "test_mending",
     "test_nothing_of_yours",
     "test_notebook",
+    "test_peers",
+    "test_recorder",
+    "test_restore",
     "test_safety",
+    "test_schema_differences",
+    "test_tables",
     "test_take_home",
     "test_timing_runs",
 }

@@ -149,7 +149,9 @@ def test_a_dsn_that_names_it_starts_it_again(folder: Path, monkeypatch: pytest.M
     assert python(USE).communicate()[0].strip() == os.environ["POSTGRES_DSN"]
 
 
-@pytest.mark.parametrize("wait_for", ["initdb.out", "unfinished/PG_VERSION"])
+@pytest.mark.parametrize(
+    "wait_for", [pytest.param("initdb.out", marks=pytest.mark.thorough), "unfinished/PG_VERSION"]
+)
 def test_kill_9_in_the_middle_of_initdb(folder: Path, wait_for: str) -> None:
     process = python(USE)
     wait_until((folder / "run" / wait_for).exists, "initdb has begun")
@@ -161,6 +163,7 @@ def test_kill_9_in_the_middle_of_initdb(folder: Path, wait_for: str) -> None:
     assert query(EmbeddedServer(folder).start(), "SELECT 1") == [(1,)]
 
 
+@pytest.mark.thorough
 def test_a_recycled_process_id_is_not_taken_for_the_server(folder: Path) -> None:
     server = EmbeddedServer(folder)
     server.start()
@@ -333,6 +336,7 @@ def postmasters(folder: Path) -> list[psutil.Process]:
     return [p for p in ours if p.ppid() not in {q.pid for q in ours}]
 
 
+@pytest.mark.thorough
 @needs_namespaces
 def test_two_containers_on_one_folder_share_one_server(folder: Path) -> None:
     EmbeddedServer(folder).start()
@@ -413,7 +417,7 @@ def as_another_user(code: str) -> str:
 
 
 @pytest.mark.skipif(not is_root(), reason="only root can take a folder")
-@pytest.mark.parametrize("whose", ["", "run"])
+@pytest.mark.parametrize("whose", [pytest.param("", marks=pytest.mark.thorough), "run"])
 def test_root_leaves_the_folder_of_another_user_alone(folder: Path, whose: str) -> None:
     (folder / "run").mkdir(parents=True)
     os.chown(folder / whose, ANOTHER, ANOTHER)
@@ -520,6 +524,7 @@ def test_it_waits_for_the_old_server_to_shut_down(folder: Path) -> None:
     assert last.returncode == 0
 
 
+@pytest.mark.thorough
 def test_a_server_that_cannot_be_reached_is_restarted(folder: Path) -> None:
     server = EmbeddedServer(folder)
     query(server.start(), "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (1)")

@@ -185,6 +185,7 @@ def test_a_second_run_is_refused(mine: Original) -> None:
     assert not left(mine)
 
 
+@pytest.mark.thorough
 def test_workers_on_a_bad_dsn_say_why(mine: Original) -> None:
     mine.url = mine.url.set(port=1)
     code, said = mine.run("session_level", "-n2")
@@ -277,7 +278,10 @@ def in_psql(command: str, statement: str) -> str:
 
 @pytest.mark.parametrize(
     ("strategy", "workers"),
-    [("function_level", []), ("session_level", ["-n2"])],
+    [
+        ("function_level", []),
+        pytest.param("session_level", ["-n2"], marks=pytest.mark.thorough),
+    ],
 )
 def test_a_kept_database_is_as_the_failed_test_left_it(
     strategy: str, workers: list[str], mine: Original
@@ -367,6 +371,7 @@ async def test_is_another_role(db):
 # --- a drop by force ---
 
 
+@pytest.mark.thorough
 def test_a_plain_role_drops_while_autovacuum_is_at_work(open_folder: Path) -> None:
     """FORCE alone is refused, for the worker is another's; the role's own sessions still go."""
     at_work = (

@@ -186,7 +186,14 @@ for strategy in ("session_level", "deletion", {strategy!r}):
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("order", [STRATEGIES, STRATEGIES[::-1]], ids=["on", "back"])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "order",
+    [
+        pytest.param(STRATEGIES, id="on"),
+        pytest.param(STRATEGIES[::-1], id="back", marks=pytest.mark.thorough),
+    ],
+)
 def test_one_process_runs_every_strategy(order: tuple[str, ...], tmp_path: Path, dsn: str) -> None:
     """One imports another's module, which pytest would warn of: a warning is an error here."""
     source = f"""

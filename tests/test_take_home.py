@@ -232,6 +232,7 @@ def test_a_bad_dsn_ends_the_run_in_one_line(dsn: str | None, said: str, shop: Pa
     assert "s3cret" not in result.stdout + result.stderr
 
 
+@pytest.mark.thorough
 def test_the_wheel_brings_five_packages_and_what_they_need(
     shop: Path, dsn: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
