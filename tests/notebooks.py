@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -45,6 +46,13 @@ TIMESTAMP = re.compile(r"\b20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\.\d+")
 
 def all_notebooks() -> list[Path]:
     return sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
+
+
+@cache
+def stored(path: Path) -> NotebookNode:
+    """Read a notebook, once: whoever changes it takes a copy."""
+    notebook: NotebookNode = nbformat.read(path, as_version=4)
+    return notebook
 
 
 def execute(

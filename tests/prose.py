@@ -9,10 +9,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 from nbformat import NotebookNode
 
 from tests.exercises import tag_of
+from tests.notebooks import stored
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -37,7 +37,7 @@ def text_of(path: Path) -> str:
     """A notebook's text cells, or a Markdown file's text."""
     if path.suffix != ".ipynb":
         return path.read_text()
-    cells = nbformat.read(path, as_version=4).cells
+    cells = stored(path).cells
     return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
 
 
@@ -62,7 +62,7 @@ def check_text(path: Path, text: str) -> Iterator[str]:
 
 def check_pictures(path: Path) -> Iterator[str]:
     """Yield each picture that no table follows within three cells or precedes by two."""
-    cells = nbformat.read(path, as_version=4).cells
+    cells = stored(path).cells
     kinds = [
         {kind for output in cell.get("outputs", []) for kind in output.get("data", {})}
         for cell in cells
@@ -98,7 +98,7 @@ def minutes(notebook: NotebookNode) -> tuple[int, int]:
 
 def check_minutes(path: Path) -> Iterator[str]:
     """Yield where the minutes that a notebook takes, or that the two maps say, are others."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = stored(path)
     core, optional = minutes(notebook)
     if core > LIMIT:
         yield f"takes {core} minutes without its optional parts, and {LIMIT} is the most"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
+from tests.notebooks import stored
 
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -18,7 +18,7 @@ FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 def sections(path: Path) -> dict[int, list[str]]:
     """The code cells of each section, without what isn't Python."""
     found: dict[int, list[str]] = {0: []}
-    for cell in nbformat.read(path, as_version=4).cells:
+    for cell in stored(path).cells:
         if cell.cell_type == "markdown":
             for number in re.findall(r"^## (\d+)\. ", cell.source, re.M):
                 found[int(number)] = []

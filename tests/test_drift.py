@@ -7,10 +7,9 @@ repo's root where it begins with a slash. Syntax trees are compared, docstrings 
 import ast
 from pathlib import Path
 
-import nbformat
 import pytest
 
-from tests.notebooks import ROOT, all_notebooks
+from tests.notebooks import ROOT, all_notebooks, stored
 
 PREFIX = "project:"
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
@@ -153,7 +152,7 @@ def tagged_cells() -> list[tuple[str, str, str]]:
     """Every tag, with the notebook and the source of the cell that carries it."""
     found = []
     for path in all_notebooks():
-        for cell in nbformat.read(path, as_version=4).cells:
+        for cell in stored(path).cells:
             found += [
                 (path.stem, tag.removeprefix(PREFIX), cell.source)
                 for tag in cell.metadata.get("tags", [])

@@ -9,7 +9,7 @@ from sqlalchemy import make_url
 
 from tests.exercises import exercises_of, expected_of, printed, with_attempts, wrong_answers
 from tests.nasty import KERNEL
-from tests.notebooks import FOLDER, ROOT, all_notebooks, execute, normalise
+from tests.notebooks import FOLDER, ROOT, all_notebooks, execute, normalise, stored
 from tests.servers import database, databases, query
 
 NOTEBOOKS = all_notebooks()
@@ -36,7 +36,7 @@ print(sum(p.checkedin() + p.checkedout() > 0 for p in gc.get_objects()
 
 
 def code_cells(path: Path) -> list[nbformat.NotebookNode]:
-    cells = nbformat.read(path, as_version=4).cells
+    cells = stored(path).cells
     return [cell for cell in cells if cell.cell_type == "code"]
 
 
@@ -73,7 +73,7 @@ def test_it_runs_and_leaves_nothing_behind(
         tables_before = query(original_dsn, tables)
 
         # The notebook with one more cell, in the same folder: a kernel works in its own.
-        notebook = with_attempts(nbformat.read(path, as_version=4), path, wrong=wrong)
+        notebook = with_attempts(stored(path), path, wrong=wrong)
         notebook.cells.append(nbformat.v4.new_code_cell(OPEN_ENGINES))
         executed = execute(notebook, path.parent, KERNEL | {"POSTGRES_DSN": original_dsn})
 
@@ -95,7 +95,7 @@ def test_it_runs_and_leaves_nothing_behind(
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_its_outputs_are_stored_and_normalised(path: Path) -> None:
-    notebook = nbformat.read(path, as_version=4)
+    notebook = stored(path)
     counts = [cell.execution_count for cell in code_cells(path)]
     assert counts == list(range(1, len(counts) + 1))
     assert normalise(nbformat.read(path, as_version=4)) == notebook, "run `make notebooks`"
@@ -128,7 +128,7 @@ def test_it_fails_only_where_it_says_so(path: Path) -> None:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_its_exercises_are_whole(path: Path) -> None:
     """Two to four, each with a plausible wrong answer, and "not yet" to the stub as stored."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = stored(path)
     exercises = exercises_of(notebook)
     assert 2 <= len(exercises) <= 4
     for exercise in exercises:

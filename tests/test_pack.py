@@ -1,15 +1,16 @@
 """The instructor's pack knows the notebooks: their exercises, their predictions, their minutes."""
 
 import re
+from copy import deepcopy
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import nbformat
 import pytest
 from nbformat import NotebookNode
 
 from book.pages import SECTION
 from tests.exercises import exercises_of, tag_of
+from tests.notebooks import stored
 from tests.prose import minutes
 from tests.sections import needs, sections
 
@@ -24,7 +25,7 @@ SCHEDULES = re.findall(r"^## (?:Half a day|A day)\n.*?(?=^## )", TEACH, re.M | r
 
 def predictions(path: Path) -> list[str]:
     """The questions in bold, and what begins with "Guess"; not those of a solution."""
-    cells = nbformat.read(path, as_version=4).cells
+    cells = stored(path).cells
     texts = [it.source for it in cells if it.cell_type == "markdown" and not tag_of(it, "solution")]
     bold = [" ".join(it.split()) for text in texts for it in re.findall(r"\*\*([^*]+)\*\*", text)]
     return [it for it in bold if (it.endswith("?") or it.startswith("Guess")) and "Write" not in it]
@@ -33,7 +34,7 @@ def predictions(path: Path) -> list[str]:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem[:2])
 def test_each_exercise_has_an_entry(path: Path) -> None:
     part = PARTS[path.stem[:2]]
-    names = [it.name for it in exercises_of(nbformat.read(path, as_version=4))]
+    names = [it.name for it in exercises_of(stored(path))]
     assert [name for name in names if f"- `{name}`:" not in part] == []
     assert [name for name in re.findall(r"^- `(\w+)`:", part, re.M) if name not in names] == []
 
@@ -43,7 +44,7 @@ def test_each_prediction_has_an_entry(path: Path) -> None:
     part, asked = PARTS[path.stem[:2]], predictions(path)
     assert [question for question in asked if f"- *{question}*" not in part] == []
     found = re.findall(r"^- \*([^*]+)\*", part, re.M)
-    text = "\n".join(it.source for it in nbformat.read(path, as_version=4).cells)
+    text = "\n".join(it.source for it in stored(path).cells)
     assert [it for it in found if f"**{it}" not in " ".join(text.split())] == []
 
 
@@ -78,7 +79,7 @@ def test_to_go_on_each_section_has_what_it_needs(number: str) -> None:
 
 def changed(path: Path, row: str) -> NotebookNode:
     """A notebook as a row of a schedule has it, `with` or `without` some sections or exercises."""
-    notebook: NotebookNode = nbformat.read(path, as_version=4)
+    notebook: NotebookNode = deepcopy(stored(path))
     out, more = (
         {it for part in re.findall(rf", {word} ([^,;:]+)", row) for it in part.split(" and ")}
         for word in ("without", "with")

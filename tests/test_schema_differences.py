@@ -870,6 +870,7 @@ TRIGGER = (
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("one", "other", "line"),
     [
