@@ -1,7 +1,7 @@
 # make lab        open the notebooks in JupyterLab
 # make setup      install all that the rest needs
-# make test       run the tests: each property once
-# make thorough   run all tests: under every strategy, with every wrong answer to an exercise
+# make test       run the tests, but for those that repeat another one or take long
+# make thorough   run all tests, for ten minutes or more
 # make quick      run the quickest: no notebook is executed, no server crashes
 # make faults     kill test runs and servers on purpose, for ten minutes or more
 # make notebooks  execute every notebook, in place

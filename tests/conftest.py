@@ -1,7 +1,7 @@
 """The project's own tests run as a reader's do: under an isolation strategy, as a plugin.
 
-`make test` asks each property once. What repeats one, under another strategy or with another input
-of the same kind, waits for `--thorough`, which is `make thorough`.
+What repeats another test, under another strategy or with another input of its kind, or takes long
+and protects what seldom changes, runs with `--thorough`: that is `make thorough`.
 """
 
 import atexit
@@ -53,7 +53,11 @@ SLOW = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--thorough", action="store_true", help="run all tests, not each kind once")
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="run all tests, also those that repeat another one or take long",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -84,7 +88,8 @@ def in_turn(items: list[pytest.Item]) -> set[pytest.Item]:
     """Those that ask of another strategy what one asks that stays.
 
     A test's name says which one stays, so that it's the same in each run. All stay where they are
-    marked `each_strategy`, for they are to differ there, and where one or two strategies are asked.
+    marked `each_strategy`, for they are to differ there or protect what matters most, and where one
+    or two strategies are asked.
     """
     properties = defaultdict(list)
     for item in items:

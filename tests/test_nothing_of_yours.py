@@ -149,6 +149,7 @@ def last_line(said: str) -> str:
 # --- a value decided once is not read again ---
 
 
+@pytest.mark.each_strategy
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_test_that_sets_the_variable_back(
     strategy: str, project: Path, unchanged_on_both: str
@@ -166,6 +167,7 @@ async def test_it(db):
         assert "env.py" in last_line(said) or "original database" in last_line(said), said
 
 
+@pytest.mark.each_strategy
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_variable_that_is_set_before_db(strategy: str, project: Path, unchanged: str) -> None:
     source = f"""{ADDS}
@@ -212,6 +214,7 @@ async def test_it(db, n):
 # --- proof, not a name ---
 
 
+@pytest.mark.each_strategy
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("when", ["up", "down"])
 def test_the_same_name_on_another_server(
@@ -303,6 +306,7 @@ async def test_it(db):
 # --- the original is out of bounds ---
 
 
+@pytest.mark.each_strategy
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_test_that_connects_to_the_original_fails(
     strategy: str, project: Path, unchanged_on_both: str
@@ -428,6 +432,7 @@ def pytest_sessionfinish(session):
 """
 
 
+@pytest.mark.each_strategy
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("conftest", [OWN_PATCH, OWN_ORIGINAL], ids=["patch", "original"])
 def test_a_fixture_of_yours_does_not_take_the_guard_away(
