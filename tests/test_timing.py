@@ -3,13 +3,16 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from project.timing import figures
+from project.timing import recorder as recorder_module
 from project.timing.compare import COLUMNS, RUN, comparison, load, save
 from project.timing.plots import STYLES, draw_costs, draw_growth, draw_overview
 from project.timing.recorder import Recorder, Span, costs_of
@@ -76,17 +79,22 @@ def seconds_of(costs: list[dict[str, Any]], what: str, phase: str) -> float:
     return float(next(c["each"] for c in costs if (c["what"], c["phase"]) == (what, phase)))
 
 
-def test_recorded_sleeps_keep_their_ratios(tmp_path: Path) -> None:
+def test_each_sleep_is_charged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock that only a sleep moves on, however busy the machine is."""
+    slept = [0.0]
+    monkeypatch.setattr(time, "sleep", slept.append)
+    monkeypatch.setattr(recorder_module, "time", SimpleNamespace(perf_counter=lambda: sum(slept)))
     recorder = record(tmp_path, SLEEPS)
     costs = costs_of(recorder)
 
     assert set(recorder.outcomes.values()) == {"passed"}
-    unit = seconds_of(costs, "migrate_db", "tear-down")  # slept 0.02 s; what is held against it:
-    assert 3 / 2 < seconds_of(costs, "migrate_db", "set-up") / unit < 3 * 2
-    assert 4 / 2 < seconds_of(costs, "create_test_db", "set-up") / unit < 4 * 2
-    assert 2 / 2 < seconds_of(costs, "(test)", "test") / unit < 2 * 2
+    assert seconds_of(costs, "create_test_db", "set-up") == pytest.approx(0.08)
+    assert seconds_of(costs, "migrate_db", "set-up") == pytest.approx(0.06)
+    assert seconds_of(costs, "migrate_db", "tear-down") == pytest.approx(0.02)
+    assert seconds_of(costs, "(test)", "test") == pytest.approx(0.04)
     # A fixture made within another's set-up is counted there, and not in the other.
-    assert seconds_of(costs, "inner", "set-up") > seconds_of(costs, "db", "set-up")
+    assert seconds_of(costs, "inner", "set-up") == pytest.approx(0.06)
+    assert seconds_of(costs, "db", "set-up") == pytest.approx(0.02)
     assert {c["what"]: (c["per"], c["times"]) for c in costs if c["phase"] != "tear-down"} == {
         "create_test_db": ("session", 1),
         "of_the_module": ("session", 1),
@@ -97,9 +105,8 @@ def test_recorded_sleeps_keep_their_ratios(tmp_path: Path) -> None:
         "(test)": ("test", 3),
     }
     # What isn't paid for each test is paid per session, whatever the scope is called.
-    slept = 0.08 + 0.02 + 0.06 + 3 * 0.04
     (once,) = figures.sessions(figures.recorded({"this": [recorder]})).once
-    assert slept <= once < 2 * slept
+    assert once == pytest.approx(0.08 + 0.02 + 0.06 + 3 * 0.04)
 
 
 def recorded(tests: int, *connections: tuple[float, float]) -> Recorder:
