@@ -6,6 +6,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from nbformat.sign import MemorySignatureStore, NotebookNotary
 
 from project.lab import STORED, WithoutOutputs
 from tests.notebooks import FOLDER, ROOT, normalise
@@ -17,7 +18,9 @@ NAME = "00_start_here.ipynb"
 def opened_in(tmp_path: Path) -> WithoutOutputs:
     stored = nbformat.read(FOLDER / NAME, as_version=4)
     nbformat.write(normalise(stored), tmp_path / NAME)
-    return WithoutOutputs(root_dir=str(tmp_path), allow_hidden=False)
+    # What Jupyter trusts is kept in memory, and not in a database in your home.
+    notary = NotebookNotary(secret=b"of this test", store_factory=MemorySignatureStore)
+    return WithoutOutputs(root_dir=str(tmp_path), allow_hidden=False, notary=notary)
 
 
 def outputs(model: dict[str, Any]) -> list[Any]:
