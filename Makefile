@@ -16,7 +16,8 @@
 # make clean      remove what make has made
 #
 # PYTHON=python3.12 chooses another interpreter, NOTEBOOKS="00 04" has launch run these notebooks
-# alone, without failures of PostgreSQL: said after `make`. An environment variable of such a name is another project's.
+# alone, without failures of PostgreSQL: said after `make`. An environment variable of such a name is
+# another project's.
 # PostgreSQL comes with the packages; no database needs to be installed.
 
 ifneq ($(origin PYTHON),command line)
@@ -129,7 +130,7 @@ lowest: $(READY)
 	$(BIN)/uv pip compile --quiet --resolution lowest-direct \
 		--extra notebooks --output-file $(LOWEST)/requirements.txt pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --requirement $(LOWEST)/requirements.txt --editable .
-	$(LOWEST)/bin/python -m pytest $(WORKERS) tests/test_records.py tests/test_models.py tests/test_session_manager.py \
+	$(LOWEST)/bin/python -m pytest --thorough $(WORKERS) tests/test_records.py tests/test_models.py tests/test_session_manager.py \
 		tests/test_migrations.py tests/test_recorder.py tests/test_isolation.py tests/test_notebooks.py \
 		-k "not test_notebooks or 00 or 01 or 02 or 03 or 04 or 05"
 
@@ -192,7 +193,8 @@ $(READY): requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --no-compile $(INTO_IT) --require-hashes --requirement requirements.txt
 	@$(BIN)/uv pip install --quiet --no-config --offline --python $(BIN)/python --no-deps \
 		--no-build-isolation --editable .
-	@$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true  # pip uses one core
+	@# On all cores, where pip takes one. What can't be compiled isn't imported either.
+	@$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
 # Folders of tools go by the mark that tools put in, and bytecode by where the project's code is.

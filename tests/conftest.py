@@ -104,8 +104,10 @@ def in_turn(items: list[pytest.Item]) -> set[pytest.Item]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # Tests that are named on the command line run.
-    if not config.getoption("--thorough") and not any("::" in name for name in config.args):
+    # Tests that are named on the command line run, in whole or in part: who asks for a strategy
+    # with -k means all that is asked of it.
+    named = config.getoption("keyword") or any("::" in name for name in config.args)
+    if not config.getoption("--thorough") and not named:
         left = in_turn(items) | {it for it in items if it.get_closest_marker("thorough")}
         config.hook.pytest_deselected(items=[item for item in items if item in left])
         items[:] = [item for item in items if item not in left]

@@ -41,3 +41,4 @@ def test_each_test_has_its_turn() -> None:
     assert all(any(strategy in test for test in usual) for strategy in STRATEGIES)
     one = min(thorough - usual)
     assert collected(one) == {one}, "a test that is named runs"
+    assert collected(*FILES, "-k", "rollback") == {it for it in thorough if "rollback" in it}
